@@ -1,0 +1,3 @@
+//! What we have seen: handshakes, and what they add up to.
+
+pub mod handshake;

@@ -1,0 +1,3 @@
+//! The way to a backend.
+
+pub mod address;
