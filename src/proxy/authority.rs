@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn every_place_that_names_a_host_agrees() {
         use AuthorityError::{Disagree, Invalid, Missing, Several};
-        let cases: [(&str, &[&[u8]], bool, Result<&str, AuthorityError>); 19] = [
+        type Case = (&'static str, &'static [&'static [u8]], bool, Result<&'static str, AuthorityError>);
+        let cases: [Case; 19] = [
             ("/", &[b"a.example"], false, Ok("a.example")),
             ("/", &[], false, Err(Missing)),
             ("*", &[b"a.example"], false, Ok("a.example")),
