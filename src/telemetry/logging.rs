@@ -114,3 +114,102 @@ where
         )),
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::{Arc, Mutex, mpsc};
+
+    use tracing::{info, warn};
+
+    use super::*;
+
+    /// What a subscriber wrote.
+    #[derive(Clone, Default)]
+    pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Written {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("UTF-8")
+        }
+    }
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `log` writes in `format`.
+    pub(crate) fn written(format: LogFormat, log: impl FnOnce()) -> String {
+        let output = Written::default();
+        let make = output.clone();
+        let options = LogOptions { format, filter: "info".into(), queue: 10 };
+        let subscriber = subscriber(&options, false, move || make.clone()).expect("a subscriber");
+        tracing::subscriber::with_default(subscriber, log);
+        output.text()
+    }
+
+    #[test]
+    fn a_json_event_is_one_line_with_flat_fields() {
+        let text = written(LogFormat::Json, || info!(server.address = "a\n\"b\x1b[2J", port = 7, "a thing happened"));
+        assert_eq!(text.lines().count(), 1);
+        assert!(!text.contains('\x1b'), "{text}");
+        let event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(event["level"], "INFO");
+        assert_eq!(event["message"], "a thing happened");
+        assert_eq!(event["server.address"], "a\n\"b\x1b[2J");
+        assert_eq!(event["port"], 7);
+        let timestamp = event["timestamp"].as_str().expect("a timestamp");
+        let format = &time::format_description::well_known::Rfc3339;
+        assert!(time::OffsetDateTime::parse(timestamp, format).is_ok(), "{timestamp}");
+    }
+
+    #[test]
+    fn a_human_event_cannot_reach_the_terminal() {
+        let attack = "evil\x1b]0;owned\x07\r\n\u{9b}2J\u{202e}gnp";
+        let text = written(LogFormat::Human, || warn!(server.address = attack, "a thing happened"));
+        assert_eq!(text.lines().count(), 1, "{text:?}");
+        assert!(text.contains("WARN  a thing happened  server.address=evil"), "{text:?}");
+        let harmful = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!text.contains(harmful), "{text:?}");
+    }
+
+    #[test]
+    fn a_bad_filter_says_so() {
+        let options = LogOptions { format: LogFormat::Json, filter: "a=b=c".into(), queue: 1 };
+        let error = subscriber(&options, false, io::sink).err().expect("an error");
+        assert!(error.to_string().contains("`a=b=c`"), "{error}");
+    }
+
+    /// Output that accepts nothing until it is told.
+    struct Stuck(mpsc::Receiver<()>);
+
+    impl io::Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // An error means that the test let go of its end: flow from now on.
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stuck_terminal_drops_lines_and_counts_them() {
+        let (open, gate) = mpsc::channel();
+        let (mut writer, guard) = queue(2, Stuck(gate));
+        for _ in 0..10 {
+            io::Write::write_all(&mut writer, b"line\n").expect("never blocks nor fails");
+        }
+        // Two wait in the queue, and one more may be on its way out.
+        assert!((7..=8).contains(&guard.line_drops().total()), "{}", guard.line_drops().total());
+        drop(open);
+    }
+}

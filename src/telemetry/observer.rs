@@ -192,3 +192,104 @@ fn emit(outcome: &HandshakeOutcome) {
         "client handshake"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::recorder::tests::outcome;
+    use crate::policy::client_auth::Mode;
+    use crate::telemetry::logging::LogFormat;
+    use crate::telemetry::logging::tests::written;
+    use crate::x509::CertificateSummary;
+
+    /// A certificate whose subject is `CN=wrong`, valid for clients.
+    fn certificate() -> Arc<CertificateSummary> {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "wrong\x1b[2J");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        Arc::new(CertificateSummary::read(params.self_signed(&key).expect("a certificate").der()))
+    }
+
+    fn logged(format: LogFormat, outcome: HandshakeOutcome) -> String {
+        written(format, || {
+            let metrics = Metrics::new(10);
+            let host = metrics.host("observe.localhost", Mode::Observe);
+            let (observer, thread) =
+                Observer::start(metrics, Arc::default(), 10, LineDrops::default()).expect("a thread");
+            observer.record(outcome, Some(&host));
+            thread.finish();
+        })
+    }
+
+    #[test]
+    fn a_handshake_is_one_event_with_the_fields_names_of_the_field() {
+        let certificate = certificate();
+        let text = logged(
+            LogFormat::Json,
+            HandshakeOutcome { certificate: Some(certificate.clone()), ..outcome("a.example") },
+        );
+        let event: serde_json::Value = serde_json::from_str(&text).expect("one JSON line");
+        for (name, value) in [
+            ("message", "client handshake"),
+            ("client.address", "127.0.0.1"),
+            ("server.address", "a.example"),
+            ("tls.protocol.version", "1.3"),
+            ("tls.curve", "X25519MLKEM768"),
+            ("tls.next_protocol", "h2"),
+            ("tls.client.subject", "CN=wrong\u{fffd}[2J"),
+            ("tls.client.hash.sha256", &certificate.fingerprint.to_string()),
+            ("originlock.mode", "observe"),
+            ("originlock.verdict", "failed"),
+            ("originlock.reason", "unknown_issuer"),
+            ("originlock.decision", "admit"),
+        ] {
+            assert_eq!(event[name], value, "{name}");
+        }
+        assert_eq!(event["client.port"], 53344);
+        assert_eq!(event["tls.resumed"], false);
+        assert_eq!(event["originlock.would_refuse"], true);
+        assert_eq!(event["originlock.duration_ms"], 4.25);
+        for absent in ["originlock.alert", "originlock.detail", "originlock.matched"] {
+            assert!(event.get(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_person_reads_one_line() {
+        let text = logged(
+            LogFormat::Human,
+            HandshakeOutcome { certificate: Some(certificate()), ..outcome("observe.localhost") },
+        );
+        let line = text.trim_end().split_once(' ').expect("a time").1;
+        assert_eq!(
+            line,
+            "observe.localhost         observe  would refuse  unknown_issuer  \"CN=wrong\u{fffd}[2J\"  from \
+             127.0.0.1:53344 TLS1.3 h2 (no CA of this host's bundle issued the certificate)"
+        );
+    }
+
+    #[test]
+    fn a_flood_is_counted_whole_and_never_waits() {
+        let metrics = Metrics::new(10);
+        let host = metrics.host("a.example", Mode::Observe);
+        let recent: Arc<Recent> = Arc::default();
+        // Nobody reads this queue: a recorder that hangs.
+        let (queue, stuck) = sync_channel(4);
+        let observer = Observer { metrics: metrics.clone(), recent: recent.clone(), queue };
+        for _ in 0..100 {
+            observer.record(outcome("a.example"), Some(&host));
+        }
+        assert_eq!(metrics.log_dropped_total(), 96);
+        let series = r#"originlock_handshakes_total{host="a.example",mode="observe",reason="unknown_issuer",resumed="false"} 100"#;
+        assert!(metrics.render().contains(series));
+        drop(observer);
+        let recorder = Recorder { metrics, recent: recent.clone(), drops: Drops::new(LineDrops::default()) };
+        let text = written(LogFormat::Json, || recorder.run(&stuck));
+        assert_eq!(recent.last_sequence(), 4);
+        let warning = text.lines().last().expect("lines");
+        assert!(
+            warning.contains(r#""message":"log lines dropped""#) && warning.contains(r#"dropped":96"#),
+            "{warning}"
+        );
+    }
+}
