@@ -1,1 +1,19 @@
-//! placeholder
+//! A strict HTTP/1.1 codec (RFC 9112) that does no I/O: bytes in, heads and bodies out, and back.
+//!
+//! Strict because the proxy stands between two parsers: whatever two recipients could read differently (CL beside TE,
+//! bare LF, obs-fold) is refused instead of repaired, so nothing ambiguous is ever passed on.
+
+pub mod body;
+pub mod encode;
+pub mod framing;
+pub mod head;
+pub mod scan;
+pub mod trailers;
+
+#[cfg(test)]
+mod properties;
+
+pub use body::{BodyDecoder, BodyError, Decoded};
+pub use framing::Framing;
+pub use head::{HeadError, HeadLimits, RequestHead, ResponseHead, parse_request, parse_response};
+pub use scan::HeadScanner;
