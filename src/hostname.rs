@@ -1,5 +1,6 @@
 //! Hostnames, normalised once: lower case, A-labels, no trailing dot.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -119,6 +120,13 @@ fn reject_address(text: &str) -> Result<(), HostnameError> {
     match numeric && text.parse::<IpAddr>().is_ok() {
         true => Err(HostnameError::IpAddress),
         false => Ok(()),
+    }
+}
+
+/// Hashes and compares as its text does, so that a table of names can be asked with a `&str`.
+impl Borrow<str> for Hostname {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }
 

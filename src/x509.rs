@@ -157,6 +157,12 @@ impl CertificateFields {
     }
 }
 
+/// The `nextUpdate` of a DER-encoded revocation list. Outer `None`: not a list; inner: it names none.
+pub fn crl_next_update(der: &[u8]) -> Option<Option<Timestamp>> {
+    let (_, list) = CertificateRevocationList::from_der(der).ok()?;
+    Some(list.next_update().map(|time| Timestamp::from_seconds(time.timestamp())))
+}
+
 fn allows_client_auth(certificate: &X509Certificate<'_>) -> bool {
     let purpose = match certificate.extended_key_usage() {
         Ok(Some(usage)) => usage.value.client_auth || usage.value.any,

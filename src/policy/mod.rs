@@ -1,7 +1,11 @@
 //! What we demand of a client, and the one judgement of what it presents.
 
+pub mod bundle;
+mod chain;
 pub mod client_auth;
+pub mod crl;
 pub mod hosts;
+mod memo;
 pub mod pins;
 pub mod proof;
 pub mod trust;

@@ -1,0 +1,89 @@
+//! A CA bundle: the trust anchors of a host, with the dates that webpki does not look at.
+
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+
+use crate::clock::Timestamp;
+use crate::x509::{CertificateFields, CertificateSummary};
+
+/// A non-empty set of CA certificates.
+#[derive(Debug)]
+pub struct CaBundle {
+    name: Arc<str>,
+    anchors: Vec<TrustAnchor<'static>>,
+    certificates: Vec<CaCertificate>,
+}
+
+/// One CA certificate of a bundle.
+#[derive(Debug)]
+pub struct CaCertificate {
+    pub der: CertificateDer<'static>,
+    pub summary: CertificateSummary,
+    /// The subject, shared with every judgement that names it.
+    pub subject: Arc<str>,
+}
+
+/// Why certificates make no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("holds no certificate")]
+    Empty,
+    #[error("certificate {number} cannot be read as X.509")]
+    Unreadable { number: usize },
+}
+
+impl CaBundle {
+    /// Takes certificates as they stand in the bundle's files; copies of one certificate count once.
+    pub fn new(name: &str, certificates: Vec<CertificateDer<'static>>) -> Result<Self, BundleError> {
+        let mut bundle = Self { name: name.into(), anchors: Vec::new(), certificates: Vec::new() };
+        for (index, der) in certificates.into_iter().enumerate() {
+            bundle.add(der).ok_or(BundleError::Unreadable { number: index + 1 })?;
+        }
+        match bundle.anchors.is_empty() {
+            true => Err(BundleError::Empty),
+            false => Ok(bundle),
+        }
+    }
+
+    fn add(&mut self, der: CertificateDer<'static>) -> Option<()> {
+        if self.certificates.iter().any(|known| known.der == der) {
+            return Some(());
+        }
+        let summary = CertificateSummary::read(&der);
+        let subject = summary.fields.as_ref()?.subject.as_str().into();
+        let anchor = webpki::anchor_from_trusted_cert(&der).ok()?.to_owned();
+        self.anchors.push(anchor);
+        self.certificates.push(CaCertificate { der, summary, subject });
+        Some(())
+    }
+
+    /// The name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The certificates, in the order of the files.
+    pub fn certificates(&self) -> &[CaCertificate] {
+        &self.certificates
+    }
+
+    pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.anchors
+    }
+
+    /// The certificate behind `anchor` that is valid at `now`; if none is, the one that was valid longest.
+    ///
+    /// webpki takes an anchor for a name and a key. A CA that was re-issued with its key has several certificates,
+    /// and any of them that is in its time will do.
+    pub(super) fn behind(&self, anchor: &TrustAnchor<'_>, now: Timestamp) -> Option<(&CaCertificate, bool)> {
+        let same = self.anchors.iter().zip(&self.certificates).filter_map(|(candidate, certificate)| {
+            let same = candidate.subject == anchor.subject
+                && candidate.subject_public_key_info == anchor.subject_public_key_info;
+            same.then_some((certificate, certificate.summary.fields.as_ref()?))
+        });
+        let in_time = |fields: &CertificateFields| fields.not_before <= now && now <= fields.not_after;
+        same.max_by_key(|(_, fields)| (in_time(fields), fields.not_after))
+            .map(|(certificate, fields)| (certificate, in_time(fields)))
+    }
+}

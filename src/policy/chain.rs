@@ -1,0 +1,114 @@
+//! A chain against a CA bundle: webpki's path building, with its errors told in our closed set of reasons.
+
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use webpki::{
+    EndEntityCert, ExpirationPolicy, KeyUsage, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder,
+    UnknownStatusPolicy, VerifiedPath,
+};
+
+use super::bundle::CaBundle;
+use super::crl::Crl;
+use super::verdict::Reason;
+use crate::clock::Timestamp;
+use crate::x509::CertificateSummary;
+
+/// What a good chain ends in.
+pub(super) struct Anchored {
+    /// The CA's subject.
+    pub(super) ca: Arc<str>,
+    /// When the first of the certificates used, of the CA and of the revocation lists ends.
+    pub(super) valid_until: Timestamp,
+}
+
+/// Builds and checks a path from the first certificate of `chain` to the bundle (RFC 5280, section 6).
+pub(super) fn verify(
+    bundle: &CaBundle,
+    crls: &[Arc<Crl>],
+    chain: &[CertificateDer<'_>],
+    now: Timestamp,
+) -> Result<Anchored, Reason> {
+    let (leaf, intermediates) = chain.split_first().ok_or(Reason::NoCertificate)?;
+    let leaf = EndEntityCert::try_from(leaf).map_err(reason)?;
+    let lists: Vec<_> = crls.iter().map(|crl| crl.list()).collect();
+    let path = leaf
+        .verify_for_usage(
+            aws_lc_rs::default_provider().signature_verification_algorithms.all,
+            bundle.anchors(),
+            intermediates,
+            unix_time(now),
+            KeyUsage::client_auth(),
+            revocation(&lists),
+            None,
+        )
+        .map_err(reason)?;
+    let (ca, in_time) = bundle.behind(path.anchor(), now).ok_or(Reason::UnknownIssuer)?;
+    if !in_time {
+        return Err(Reason::Expired);
+    }
+    let ends = ends_of_path(&path).chain(ca.summary.fields.as_ref().map(|fields| fields.not_after));
+    let valid_until = ends.chain(crls.iter().map(|crl| crl.next_update())).min().unwrap_or(now);
+    Ok(Anchored { ca: Arc::clone(&ca.subject), valid_until })
+}
+
+/// The whole chain is looked up. A CA without a list of its own is not held against the client: a bundle may hold
+/// several CAs of which only one publishes lists.
+fn revocation<'a>(lists: &'a [&'a webpki::CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
+    let builder = RevocationOptionsBuilder::new(lists).ok()?;
+    let builder = builder
+        .with_depth(RevocationCheckDepth::Chain)
+        .with_status_policy(UnknownStatusPolicy::Allow)
+        .with_expiration_policy(ExpirationPolicy::Enforce);
+    Some(builder.build())
+}
+
+fn ends_of_path<'a>(path: &'a VerifiedPath<'a>) -> impl Iterator<Item = Timestamp> + 'a {
+    path.intermediate_certificates()
+        .map(|certificate| CertificateSummary::read(&CertificateDer::from(certificate.der().to_vec())))
+        .filter_map(|summary| Some(summary.fields?.not_after))
+}
+
+fn unix_time(now: Timestamp) -> UnixTime {
+    let seconds = u64::try_from(now.seconds()).unwrap_or(0);
+    UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))
+}
+
+#[allow(deprecated, reason = "webpki still declares its superseded errors, and every arm is named")]
+fn reason(error: webpki::Error) -> Reason {
+    use webpki::Error as E;
+    match error {
+        E::UnknownIssuer => Reason::UnknownIssuer,
+        E::CertExpired { .. } => Reason::Expired,
+        E::CertNotValidYet { .. } => Reason::NotYetValid,
+        E::CertRevoked => Reason::Revoked,
+        E::CrlExpired { .. } | E::UnknownRevocationStatus => Reason::CrlExpired,
+        E::CaUsedAsEndEntity => Reason::CaAsLeaf,
+        E::UnsupportedCertVersion => Reason::UnsupportedVersion,
+        E::RequiredEkuNotFound | E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => Reason::WrongPurpose,
+        E::EndEntityUsedAsCa => Reason::UnknownIssuer,
+        E::PathLenConstraintViolated
+        | E::MaximumPathDepthExceeded
+        | E::MaximumPathBuildCallsExceeded
+        | E::MaximumSignatureChecksExceeded => Reason::ChainTooLong,
+        E::NameConstraintViolation
+        | E::MalformedNameConstraint
+        | E::MaximumNameConstraintComparisonsExceeded
+        | E::InvalidNetworkMaskConstraint => Reason::NameConstraint,
+        E::InvalidSignatureForPublicKey
+        | E::InvalidCrlSignatureForPublicKey
+        | E::IssuerNotCrlSigner
+        | E::SignatureAlgorithmMismatch => Reason::BadSignature,
+        E::UnsupportedSignatureAlgorithm
+        | E::UnsupportedSignatureAlgorithmContext(_)
+        | E::UnsupportedSignatureAlgorithmForPublicKey
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        | E::UnsupportedCrlSignatureAlgorithm
+        | E::UnsupportedCrlSignatureAlgorithmContext(_)
+        | E::UnsupportedCrlSignatureAlgorithmForPublicKey
+        | E::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => Reason::UnsupportedAlgorithm,
+        // Broken DER, unknown critical extensions and whatever a later webpki adds: it could not be understood.
+        _ => Reason::BadEncoding,
+    }
+}

@@ -1,0 +1,668 @@
+//! Everything that is counted. The home of `prometheus`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::{
+    Counter, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::clock::Timestamp;
+use crate::evidence::handshake::HandshakeOutcome;
+use crate::policy::client_auth::Mode;
+use crate::policy::verdict::{Decision, Verdict};
+use crate::telemetry::process::ProcessUsage;
+
+mod host;
+
+use host::HandshakeCounters;
+pub use host::HostMetrics;
+
+/// The host label of handshakes for which no configured host was chosen.
+pub const OTHER_HOST: &str = "_other";
+/// The host label that hosts beyond the bound share.
+pub const REST_HOST: &str = "_rest";
+/// The mode label where no host was chosen.
+const MODE_NONE: &str = "none";
+
+/// Why a request never reached the backend. A reason outside this list counts too, but has no series before it happens.
+pub const REQUEST_REFUSALS: [&str; 5] =
+    ["host_mismatch", "trust_changed", "bad_request", "request_timeout", "upgrade_refused"];
+/// How a backend fails a request. A reason outside this list counts too, but has no series before it happens.
+pub const UPSTREAM_ERRORS: [&str; 6] =
+    ["connect", "connect_timeout", "tls", "response_timeout", "closed", "bad_response"];
+
+/// From half a millisecond, a resumed handshake nearby, to the longest handshake that is waited for.
+const HANDSHAKE_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// Slow answers are legal up to 100 s and more: that is the edge's own bound.
+const REQUEST_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 100.0];
+
+/// All that this process counts, in a registry of its own.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    families: Families,
+    without_host: HandshakeCounters,
+    handshake_duration: [Histogram; 3],
+    request_duration: Histogram,
+    ca_not_after: IntGaugeVec,
+    crl_next_update: IntGaugeVec,
+    connections_open: IntGauge,
+    connections_shed: IntCounterVec,
+    reload_success: IntGauge,
+    reload_timestamp: IntGauge,
+    reloads: IntCounterVec,
+    generation: IntGauge,
+    log_dropped: IntCounter,
+    panics: IntCounter,
+    process: ProcessGauges,
+    per_host_series: usize,
+    /// Held while series come, go and are rendered, so that no scrape sees a half-done reload.
+    hosts: Mutex<Hosts>,
+    overflow: AtomicUsize,
+}
+
+/// The families whose series belong to hosts. Clones share the series.
+#[derive(Clone, Debug)]
+struct Families {
+    handshakes: IntCounterVec,
+    requests: IntCounterVec,
+    requests_refused: IntCounterVec,
+    upstream_errors: IntCounterVec,
+    server_not_after: IntGaugeVec,
+    client_not_after: IntGaugeVec,
+}
+
+/// The hosts with series of their own.
+#[derive(Default, Debug)]
+struct Hosts {
+    /// Of the configuration in force.
+    active: HashMap<(String, Mode), Arc<HostMetrics>>,
+    /// Asked for since the last commit: the configuration that is being built.
+    pending: HashMap<(String, Mode), Arc<HostMetrics>>,
+    pending_overflow: usize,
+    /// What the hosts beyond the bound share, by mode.
+    rest: HashMap<Mode, Arc<HostMetrics>>,
+}
+
+/// Why a connection was closed before its first byte was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shed {
+    /// The process has all the connections that it may have.
+    Connections,
+    /// One address has all the connections that it may have.
+    ConnectionsPerAddress,
+    /// As many handshakes as allowed are going on.
+    Handshakes,
+}
+
+impl Shed {
+    const ALL: [Self; 3] = [Self::Connections, Self::ConnectionsPerAddress, Self::Handshakes];
+
+    /// The metric's label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::ConnectionsPerAddress => "connections_per_address",
+            Self::Handshakes => "handshakes",
+        }
+    }
+}
+
+/// When a certificate of a trust ends.
+#[derive(Clone, Copy, Debug)]
+pub struct CaExpiry<'a> {
+    /// The CA's name in the configuration.
+    pub ca: &'a str,
+    pub subject: &'a str,
+    pub not_after: Timestamp,
+}
+
+/// When a trust's revocation list has to be renewed.
+#[derive(Clone, Copy, Debug)]
+pub struct CrlExpiry<'a> {
+    /// The CA's name in the configuration.
+    pub ca: &'a str,
+    pub next_update: Timestamp,
+}
+
+impl Metrics {
+    /// A fresh set, in which at most `per_host_series` hosts have series of their own.
+    pub fn new(per_host_series: usize) -> Arc<Self> {
+        let registry = Registry::new();
+        let r = &registry;
+        let families = Families {
+            handshakes: counters(
+                r,
+                "originlock_handshakes_total",
+                "TLS handshakes that ended, by host, mode, reason and whether a session was resumed.",
+                &["host", "mode", "reason", "resumed"],
+            ),
+            requests: counters(
+                r,
+                "originlock_requests_total",
+                "Requests that were answered, by host and class of the status code.",
+                &["host", "status_class"],
+            ),
+            requests_refused: counters(
+                r,
+                "originlock_requests_refused_total",
+                "Requests that were refused before they reached a backend, by host and reason.",
+                &["host", "reason"],
+            ),
+            upstream_errors: counters(
+                r,
+                "originlock_upstream_errors_total",
+                "Requests that a backend failed, by host and reason.",
+                &["host", "reason"],
+            ),
+            server_not_after: gauges(
+                r,
+                "originlock_server_certificate_not_after_seconds",
+                "The moment when the host's own certificate expires, in seconds since the Unix epoch.",
+                &["host"],
+            ),
+            client_not_after: gauges(
+                r,
+                "originlock_client_certificate_not_after_seconds",
+                "The moment when the client certificate that the host's trust last recognised expires, in seconds \
+                 since the Unix epoch.",
+                &["host"],
+            ),
+        };
+        let handshake_duration = histograms(
+            r,
+            "originlock_handshake_duration_seconds",
+            "The time from accepting a connection to the end of its handshake, by outcome.",
+            &["outcome"],
+            &HANDSHAKE_BUCKETS,
+        );
+        let request_duration = histograms(
+            r,
+            "originlock_request_duration_seconds",
+            "The time from a request's head to the end of its response.",
+            &[],
+            &REQUEST_BUCKETS,
+        );
+        let connections_shed = counters(
+            r,
+            "originlock_connections_shed_total",
+            "Connections that were closed unread because a limit was reached, by limit.",
+            &["reason"],
+        );
+        for shed in Shed::ALL {
+            label(&connections_shed, &[shed.label()]);
+        }
+        let reloads = counters(r, "originlock_reloads_total", "Reloads of the configuration, by result.", &["result"]);
+        for result in ["success", "failure"] {
+            label(&reloads, &[result]);
+        }
+        let build = gauges(r, "originlock_build_info", "The version that runs; the value is always 1.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Arc::new(Self {
+            without_host: HandshakeCounters::without_host(&families.handshakes),
+            handshake_duration: ["admit", "refuse", "failed"]
+                .map(|outcome| handshake_duration.with_label_values(&[outcome])),
+            request_duration: request_duration.with_label_values::<&str>(&[]),
+            ca_not_after: gauges(
+                r,
+                "originlock_ca_certificate_not_after_seconds",
+                "The moment when a certificate of a CA bundle expires, in seconds since the Unix epoch.",
+                &["ca", "subject"],
+            ),
+            crl_next_update: gauges(
+                r,
+                "originlock_crl_next_update_seconds",
+                "The moment when the CA's revocation list has to be renewed, in seconds since the Unix epoch.",
+                &["ca"],
+            ),
+            connections_open: gauge(r, "originlock_connections_open", "Client connections that are open."),
+            connections_shed,
+            reload_success: gauge(
+                r,
+                "originlock_reload_success",
+                "Whether the last attempt to load the configuration succeeded: 1 or 0.",
+            ),
+            reload_timestamp: gauge(
+                r,
+                "originlock_reload_timestamp_seconds",
+                "The moment of the last attempt to load the configuration, in seconds since the Unix epoch.",
+            ),
+            reloads,
+            generation: gauge(
+                r,
+                "originlock_config_generation",
+                "The number of the configuration in force, counted from 1 at the start of the process.",
+            ),
+            log_dropped: counter(
+                r,
+                "originlock_log_dropped_total",
+                "Log lines and handshake records that were dropped because their queue was full.",
+            ),
+            panics: counter(r, "originlock_panics_total", "Connections that ended in a panic, which is a bug."),
+            process: ProcessGauges::new(r),
+            per_host_series,
+            hosts: Mutex::default(),
+            overflow: AtomicUsize::new(0),
+            families,
+            registry,
+        })
+    }
+
+    /// The counters of the host called `name` in `mode`, for the configuration that is being built.
+    ///
+    /// The same name and mode give the same counters. [`Self::commit_hosts`] puts what was asked for in force.
+    pub fn host(&self, name: &str, mode: Mode) -> Arc<HostMetrics> {
+        let mut hosts = self.lock();
+        let key = (name.to_owned(), mode);
+        if let Some(host) = hosts.pending.get(&key) {
+            return host.clone();
+        }
+        if hosts.pending.len() >= self.per_host_series {
+            hosts.pending_overflow += 1;
+            let new = || Arc::new(HostMetrics::new(&self.families, REST_HOST, mode));
+            return hosts.rest.entry(mode).or_insert_with(new).clone();
+        }
+        let host = match hosts.active.get(&key) {
+            Some(host) => host.clone(),
+            None => Arc::new(HostMetrics::new(&self.families, name, mode)),
+        };
+        hosts.pending.insert(key, host.clone());
+        host
+    }
+
+    /// Puts in force what [`Self::host`] was asked for since the last commit; series of all other hosts end.
+    pub fn commit_hosts(&self) {
+        let mut hosts = self.lock();
+        let pending = std::mem::take(&mut hosts.pending);
+        let overflow = std::mem::take(&mut hosts.pending_overflow);
+        let old = std::mem::replace(&mut hosts.active, pending);
+        self.overflow.store(overflow, Ordering::Relaxed);
+        self.remove_series(old, &hosts);
+    }
+
+    /// Forgets what [`Self::host`] was asked for since the last commit: the configuration was not taken.
+    pub fn discard_hosts(&self) {
+        let mut hosts = self.lock();
+        let pending = std::mem::take(&mut hosts.pending);
+        hosts.pending_overflow = 0;
+        self.remove_series(pending, &hosts);
+    }
+
+    /// How many hosts of the configuration in force share [`REST_HOST`]'s series.
+    pub fn host_overflow(&self) -> usize {
+        self.overflow.load(Ordering::Relaxed)
+    }
+
+    /// Counts one ended handshake. `host` is `None` when none was chosen.
+    pub fn handshake(&self, outcome: &HandshakeOutcome, host: Option<&HostMetrics>) {
+        match host {
+            Some(host) => host.handshake(outcome.reason, outcome.resumed),
+            None => self.without_host.count(outcome.reason, outcome.resumed),
+        }
+        self.handshake_duration[duration_index(outcome)].observe(outcome.duration.as_secs_f64());
+        // A stranger's certificate must not silence, nor ring, the alarm about the real one's expiry.
+        let recognised = outcome.proved && (outcome.verdict == Verdict::Verified || outcome.matched.is_some());
+        let fields = outcome.certificate.as_ref().and_then(|certificate| certificate.fields.as_ref());
+        if let (Some(host), Some(fields), true) = (host, fields, recognised) {
+            host.set_client_certificate_not_after(fields.not_after);
+        }
+    }
+
+    /// Records how long one request took, from its head to the end of its response.
+    pub fn request_duration(&self, duration: Duration) {
+        self.request_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a client connection as open.
+    pub fn connection_opened(&self) {
+        self.connections_open.inc();
+    }
+
+    /// Counts a client connection as closed.
+    pub fn connection_closed(&self) {
+        self.connections_open.dec();
+    }
+
+    /// Client connections that are open.
+    pub fn connections_open(&self) -> i64 {
+        self.connections_open.get()
+    }
+
+    /// Counts a connection that a limit closed unread.
+    pub fn connection_shed(&self, shed: Shed) {
+        label(&self.connections_shed, &[shed.label()]).inc();
+    }
+
+    /// Counts a connection that ended in a panic.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// Counts log lines or records that were dropped.
+    pub fn log_dropped(&self, lines: u64) {
+        self.log_dropped.inc_by(lines);
+    }
+
+    /// Log lines and records dropped so far.
+    pub fn log_dropped_total(&self) -> u64 {
+        self.log_dropped.get()
+    }
+
+    /// Records that the configuration of number `generation` is in force, from the first one on.
+    pub fn reload_succeeded(&self, generation: u64, at: Timestamp) {
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.reloaded(true, at);
+    }
+
+    /// Records that a configuration was not taken and the old one stays.
+    pub fn reload_failed(&self, at: Timestamp) {
+        self.reloaded(false, at);
+    }
+
+    /// Replaces all that is said about the expiry of CA certificates and revocation lists.
+    pub fn set_trust_expiry(&self, authorities: &[CaExpiry<'_>], lists: &[CrlExpiry<'_>]) {
+        let _no_scrape_between = self.lock();
+        self.ca_not_after.reset();
+        self.crl_next_update.reset();
+        for CaExpiry { ca, subject, not_after } in authorities {
+            self.ca_not_after.with_label_values(&[ca, subject]).set(not_after.seconds());
+        }
+        for CrlExpiry { ca, next_update } in lists {
+            self.crl_next_update.with_label_values(&[ca]).set(next_update.seconds());
+        }
+    }
+
+    /// All series in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.process.update(ProcessUsage::read());
+        let _no_reload_between = self.lock();
+        // Encoding fails only for a family without a name or series; ours have both.
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    fn reloaded(&self, success: bool, at: Timestamp) {
+        self.reload_success.set(i64::from(success));
+        self.reload_timestamp.set(at.seconds());
+        label(&self.reloads, &[if success { "success" } else { "failure" }]).inc();
+    }
+
+    /// Removes the series of those of `gone` that are not in force. A host whose mode changed keeps what has no mode.
+    fn remove_series(&self, gone: HashMap<(String, Mode), Arc<HostMetrics>>, hosts: &Hosts) {
+        let gone: Vec<_> = gone.into_iter().filter(|(key, _)| !hosts.active.contains_key(key)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let kept: HashSet<(&str, &str)> =
+            hosts.active.keys().map(|(name, mode)| (name.as_str(), mode.label())).collect();
+        let kept_names: HashSet<&str> = kept.iter().map(|(name, _)| *name).chain([OTHER_HOST, REST_HOST]).collect();
+        for ((name, _), host) in &gone {
+            if !kept_names.contains(name.as_str()) {
+                host.retire();
+            }
+        }
+        let known = |host: &str| kept_names.contains(host);
+        let Families { handshakes, requests, requests_refused, upstream_errors, server_not_after, client_not_after } =
+            &self.families;
+        prune(handshakes, |labels| {
+            let (host, mode) = (labels["host"], labels["mode"]);
+            [OTHER_HOST, REST_HOST].contains(&host) || kept.contains(&(host, mode))
+        });
+        for family in [requests, requests_refused, upstream_errors] {
+            prune(family, |labels| known(labels["host"]));
+        }
+        for family in [server_not_after, client_not_after] {
+            prune(family, |labels| known(labels["host"]));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Hosts> {
+        // No code of ours panics half-way through a change of the table, so a poisoned one is still whole.
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The kernel's view of this process, under the names that every Prometheus client uses.
+#[derive(Debug)]
+struct ProcessGauges {
+    resident_bytes: IntGauge,
+    open_fds: IntGauge,
+    max_fds: IntGauge,
+    cpu_seconds: Counter,
+    start_seconds: Gauge,
+}
+
+impl ProcessGauges {
+    fn new(r: &Registry) -> Self {
+        Self {
+            resident_bytes: gauge(r, "process_resident_memory_bytes", "Resident memory of this process in bytes."),
+            open_fds: gauge(r, "process_open_fds", "File descriptors that this process has open."),
+            max_fds: gauge(r, "process_max_fds", "File descriptors that this process may have open."),
+            cpu_seconds: register(
+                r,
+                Counter::new("process_cpu_seconds_total", "User and system time that this process spent, in seconds."),
+            ),
+            start_seconds: register(
+                r,
+                Gauge::new(
+                    "process_start_time_seconds",
+                    "The moment when this process started, in seconds since the Unix epoch.",
+                ),
+            ),
+        }
+    }
+
+    fn update(&self, usage: ProcessUsage) {
+        for (gauge, value) in [
+            (&self.resident_bytes, usage.resident_bytes),
+            (&self.open_fds, usage.open_fds),
+            (&self.max_fds, usage.max_fds),
+        ] {
+            gauge.set(value.and_then(|value| i64::try_from(value).ok()).unwrap_or(0));
+        }
+        let spent = usage.cpu_seconds.unwrap_or(0.0) - self.cpu_seconds.get();
+        if spent > 0.0 {
+            self.cpu_seconds.inc_by(spent);
+        }
+        self.start_seconds.set(usage.start_seconds.unwrap_or(0.0));
+    }
+}
+
+/// `admit` and `refuse` are decisions about a client; what broke off before one is `failed`.
+fn duration_index(outcome: &HandshakeOutcome) -> usize {
+    let judged = outcome.reason == outcome.verdict.reason();
+    match outcome.decision {
+        Decision::Admit => 0,
+        Decision::Refuse if judged => 1,
+        Decision::Refuse => 2,
+    }
+}
+
+/// Removes the series for whose labels `keep` says no.
+fn prune<T: MetricVecBuilder>(family: &MetricVec<T>, keep: impl Fn(&HashMap<&str, &str>) -> bool) {
+    for collected in family.collect() {
+        for series in collected.get_metric() {
+            let labels = series.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            if !keep(&labels) {
+                // Removing fails only if it is gone already.
+                let _ = family.remove(&labels);
+            }
+        }
+    }
+}
+
+fn label(family: &IntCounterVec, values: &[&str]) -> IntCounter {
+    family.with_label_values(values)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    register(registry, IntCounter::new(name, help))
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    register(registry, IntGauge::new(name, help))
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+    register(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, created: prometheus::Result<C>) -> C {
+    let collector = created.expect("names, labels and buckets of ours are well formed");
+    registry.register(Box::new(collector.clone())).expect("no two metrics of ours share a name");
+    collector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::recorder::tests::outcome;
+    use crate::policy::verdict::Reason;
+
+    fn count(text: &str, start: &str) -> usize {
+        text.lines().filter(|line| line.starts_with(start)).count()
+    }
+
+    #[test]
+    fn every_series_of_a_configured_host_exists_at_zero() {
+        let metrics = Metrics::new(10);
+        metrics.host("a.example", Mode::Enforce);
+        metrics.host("b.example", Mode::Off);
+        metrics.commit_hosts();
+        let text = metrics.render();
+        for series in [
+            r#"originlock_handshakes_total{host="a.example",mode="enforce",reason="revoked",resumed="true"} 0"#,
+            r#"originlock_handshakes_total{host="a.example",mode="enforce",reason="client_eof",resumed="false"} 0"#,
+            r#"originlock_handshakes_total{host="b.example",mode="off",reason="no_certificate",resumed="false"} 0"#,
+            r#"originlock_handshakes_total{host="_other",mode="none",reason="sni_unknown",resumed="false"} 0"#,
+            r#"originlock_requests_total{host="a.example",status_class="5xx"} 0"#,
+            r#"originlock_requests_refused_total{host="a.example",reason="host_mismatch"} 0"#,
+            r#"originlock_upstream_errors_total{host="a.example",reason="connect"} 0"#,
+            r#"originlock_connections_shed_total{reason="connections"} 0"#,
+            r#"originlock_reloads_total{result="failure"} 0"#,
+            "originlock_log_dropped_total 0",
+            r#"originlock_build_info{version=""#,
+            "process_resident_memory_bytes ",
+            r#"originlock_handshake_duration_seconds_count{outcome="refuse"} 0"#,
+        ] {
+            assert!(text.contains(series), "{series} in\n{text}");
+        }
+        assert_eq!(count(&text, r#"originlock_handshakes_total{host="b.example",mode="off",reason="revoked""#), 0);
+        assert_eq!(count(&text, "originlock_client_certificate_not_after_seconds{"), 0, "0 would be an alarm");
+    }
+
+    #[test]
+    fn help_texts_are_sentences() {
+        for line in Metrics::new(1).render().lines().filter(|line| line.starts_with("# HELP")) {
+            assert!(line.ends_with('.'), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_handshake_counts_once_and_requests_by_class() {
+        let metrics = Metrics::new(10);
+        let host = metrics.host("a.example", Mode::Observe);
+        metrics.handshake(&outcome("a.example"), Some(&host));
+        metrics.handshake(&HandshakeOutcome { resumed: true, ..outcome("a.example") }, Some(&host));
+        let stranger =
+            HandshakeOutcome { reason: Reason::SniUnknown, decision: Decision::Refuse, ..outcome("x.example") };
+        metrics.handshake(&stranger, None);
+        for status in [101, 200, 204, 404, 999, 0] {
+            host.request(status);
+        }
+        host.request_refused("a_new_reason");
+        let text = metrics.render();
+        for series in [
+            r#"originlock_handshakes_total{host="a.example",mode="observe",reason="unknown_issuer",resumed="false"} 1"#,
+            r#"originlock_handshakes_total{host="a.example",mode="observe",reason="unknown_issuer",resumed="true"} 1"#,
+            r#"originlock_handshakes_total{host="_other",mode="none",reason="sni_unknown",resumed="false"} 1"#,
+            r#"originlock_handshake_duration_seconds_count{outcome="admit"} 2"#,
+            r#"originlock_handshake_duration_seconds_count{outcome="failed"} 1"#,
+            r#"originlock_requests_total{host="a.example",status_class="2xx"} 2"#,
+            r#"originlock_requests_refused_total{host="a.example",reason="a_new_reason"} 1"#,
+        ] {
+            assert!(text.contains(series), "{series} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_reload_removes_what_left_and_keeps_what_stayed() {
+        let metrics = Metrics::new(10);
+        let moved = metrics.host("moved.example", Mode::Observe);
+        let gone = metrics.host("gone.example", Mode::Observe);
+        metrics.commit_hosts();
+        moved.request(200);
+        gone.set_server_certificate_not_after(Timestamp::from_seconds(1));
+        metrics.host("moved.example", Mode::Enforce);
+        metrics.commit_hosts();
+        gone.request_refused("bad_request");
+        gone.set_server_certificate_not_after(Timestamp::from_seconds(1));
+        let text = metrics.render();
+        assert!(!text.contains("gone.example"), "{text}");
+        assert_eq!(count(&text, r#"originlock_handshakes_total{host="moved.example",mode="observe""#), 0);
+        assert!(count(&text, r#"originlock_handshakes_total{host="moved.example",mode="enforce""#) > 0);
+        assert!(text.contains(r#"originlock_requests_total{host="moved.example",status_class="2xx"} 1"#));
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_taken_leaves_nothing() {
+        let metrics = Metrics::new(10);
+        metrics.host("a.example", Mode::Observe);
+        metrics.commit_hosts();
+        metrics.host("a.example", Mode::Enforce);
+        metrics.host("b.example", Mode::Enforce);
+        metrics.discard_hosts();
+        let text = metrics.render();
+        assert!(!text.contains("b.example") && !text.contains(r#"mode="enforce""#), "{text}");
+        assert!(text.contains(r#"host="a.example",mode="observe""#));
+    }
+
+    #[test]
+    fn hosts_beyond_the_bound_share_their_series() {
+        let metrics = Metrics::new(2);
+        for reload in 0..2 {
+            for host in 0..5 {
+                metrics.host(&format!("h{host}.r{reload}.example"), Mode::Observe).request(200);
+            }
+            metrics.commit_hosts();
+        }
+        assert_eq!(metrics.host_overflow(), 3);
+        let text = metrics.render();
+        assert_eq!(count(&text, "originlock_requests_total{"), 3 * 5);
+        assert!(text.contains(r#"originlock_requests_total{host="_rest",status_class="2xx"} 6"#), "{text}");
+        assert!(text.contains(r#"host="h1.r1.example""#), "a whole new set of hosts gets the places of the old one");
+    }
+
+    #[test]
+    fn what_a_reload_says_of_the_trust_replaces_what_was_said() {
+        let metrics = Metrics::new(2);
+        let not_after = Timestamp::from_seconds(1_888_000_000);
+        metrics.set_trust_expiry(&[CaExpiry { ca: "old", subject: "CN=old", not_after }], &[]);
+        let lists = [CrlExpiry { ca: "new", next_update: not_after }];
+        metrics.set_trust_expiry(&[CaExpiry { ca: "new", subject: "CN=\"new\"", not_after }], &lists);
+        metrics.reload_succeeded(2, not_after);
+        let text = metrics.render();
+        assert!(!text.contains(r#"ca="old""#));
+        for series in [
+            r#"originlock_ca_certificate_not_after_seconds{ca="new",subject="CN=\"new\""} 1888000000"#,
+            r#"originlock_crl_next_update_seconds{ca="new"} 1888000000"#,
+            "originlock_config_generation 2",
+            "originlock_reload_success 1",
+        ] {
+            assert!(text.contains(series), "{series} in\n{text}");
+        }
+    }
+}

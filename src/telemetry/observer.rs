@@ -1,0 +1,295 @@
+//! The only writer of handshake facts, so that log, metric and record cannot disagree.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tracing::{Level, event, warn};
+
+use crate::evidence::handshake::HandshakeOutcome;
+use crate::evidence::recorder::Recent;
+use crate::telemetry::logging::LineDrops;
+use crate::telemetry::metrics::{HostMetrics, Metrics};
+
+/// The log event's target, by which the human format knows it.
+pub(crate) const HANDSHAKE_TARGET: &str = "originlock::handshake";
+
+/// How often dropped lines are looked for, and at most told.
+const DROPS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Takes the outcome of every handshake. Clones feed the same recorder.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    metrics: Arc<Metrics>,
+    recent: Arc<Recent>,
+    queue: SyncSender<Message>,
+}
+
+/// The thread that writes what the observers took. Dropping it writes what is queued and ends it.
+#[derive(Debug)]
+pub struct RecorderThread {
+    queue: SyncSender<Message>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Outcome(Arc<HandshakeOutcome>),
+    Stop,
+}
+
+impl Observer {
+    /// Starts the recorder thread behind a queue of `capacity` outcomes.
+    ///
+    /// `line_drops` counts what the log's own queue dropped; it is told here, because this thread never blocks a worker.
+    pub fn start(
+        metrics: Arc<Metrics>,
+        recent: Arc<Recent>,
+        capacity: usize,
+        line_drops: LineDrops,
+    ) -> io::Result<(Self, RecorderThread)> {
+        let (queue, outcomes) = sync_channel(capacity);
+        let recorder = Recorder { metrics: metrics.clone(), recent: recent.clone(), drops: Drops::new(line_drops) };
+        // The thread inherits the subscriber of whoever starts it: the log of this process, or a test's own.
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let thread = thread::Builder::new()
+            .name("recorder".into())
+            .spawn(move || tracing::dispatcher::with_default(&dispatch, || recorder.run(&outcomes)))?;
+        let thread = RecorderThread { queue: queue.clone(), thread: Some(thread) };
+        Ok((Self { metrics, recent, queue }, thread))
+    }
+
+    /// Counts `outcome` at once and hands it on to log and record. Never waits: what finds the queue full is dropped
+    /// and counted. `host` is `None` when no host was chosen.
+    pub fn record(&self, outcome: HandshakeOutcome, host: Option<&HostMetrics>) {
+        self.metrics.handshake(&outcome, host);
+        if self.queue.try_send(Message::Outcome(Arc::new(outcome))).is_err() {
+            self.metrics.log_dropped(1);
+        }
+    }
+
+    /// The last outcomes.
+    pub fn recent(&self) -> &Arc<Recent> {
+        &self.recent
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}
+
+impl RecorderThread {
+    /// Writes what is queued and ends the thread. Blocks until it has.
+    pub fn finish(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // Sending fails only if the thread has ended, and then there is nothing left to say.
+            let _ = self.queue.send(Message::Stop);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for RecorderThread {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Recorder {
+    metrics: Arc<Metrics>,
+    recent: Arc<Recent>,
+    drops: Drops,
+}
+
+impl Recorder {
+    fn run(mut self, outcomes: &Receiver<Message>) {
+        loop {
+            match outcomes.recv_timeout(DROPS_INTERVAL) {
+                Ok(Message::Outcome(outcome)) => {
+                    emit(&outcome);
+                    self.recent.push(outcome);
+                }
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.drops.is_due() {
+                self.drops.tell(&self.metrics);
+            }
+        }
+        self.drops.tell(&self.metrics);
+    }
+}
+
+/// What was dropped, and how much of it was told.
+struct Drops {
+    lines: LineDrops,
+    lines_counted: u64,
+    told: u64,
+    looked: Instant,
+}
+
+impl Drops {
+    fn new(lines: LineDrops) -> Self {
+        Self { lines, lines_counted: 0, told: 0, looked: Instant::now() }
+    }
+
+    fn is_due(&self) -> bool {
+        self.looked.elapsed() >= DROPS_INTERVAL
+    }
+
+    fn tell(&mut self, metrics: &Metrics) {
+        self.looked = Instant::now();
+        let lines = self.lines.total();
+        metrics.log_dropped(lines.saturating_sub(self.lines_counted));
+        self.lines_counted = lines;
+        let total = metrics.log_dropped_total();
+        if total > self.told {
+            warn!(originlock.dropped = total - self.told, "log lines dropped");
+            self.told = total;
+        }
+    }
+}
+
+/// One event per handshake. Absent values are left out. Names follow OpenTelemetry where it has one.
+fn emit(outcome: &HandshakeOutcome) {
+    let certificate = outcome.certificate.as_deref();
+    let fields = certificate.and_then(|certificate| certificate.fields.as_ref());
+    event!(
+        target: HANDSHAKE_TARGET,
+        Level::INFO,
+        client.address = %outcome.peer.ip(),
+        client.port = outcome.peer.port(),
+        server.address = outcome.server_name.as_ref().map(|name| name.as_str()),
+        tls.protocol.version = outcome.tls_version,
+        tls.cipher = outcome.cipher,
+        tls.curve = outcome.group,
+        tls.next_protocol = outcome.alpn,
+        tls.resumed = outcome.resumed,
+        tls.client.subject = fields.map(|fields| fields.subject.as_str()),
+        tls.client.issuer = fields.map(|fields| fields.issuer.as_str()),
+        tls.client.hash.sha256 = certificate.map(|certificate| display(certificate.fingerprint)),
+        tls.client.not_before = fields.map(|fields| display(fields.not_before)),
+        tls.client.not_after = fields.map(|fields| display(fields.not_after)),
+        originlock.host = outcome.host.as_deref(),
+        originlock.mode = outcome.mode.map(|mode| mode.label()),
+        originlock.verdict = outcome.verdict.label(),
+        originlock.reason = outcome.reason.label(),
+        originlock.decision = outcome.decision.label(),
+        originlock.would_refuse = outcome.would_refuse,
+        originlock.matched = outcome.matched.as_deref(),
+        originlock.certificate.serial = fields.map(|fields| fields.serial.as_str()),
+        originlock.chain_length = outcome.chain_length,
+        originlock.duration_ms = outcome.duration.as_secs_f64() * 1000.0,
+        originlock.alert = outcome.alert,
+        originlock.detail = outcome.detail.as_deref(),
+        "client handshake"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::recorder::tests::outcome;
+    use crate::policy::client_auth::Mode;
+    use crate::telemetry::logging::LogFormat;
+    use crate::telemetry::logging::tests::written;
+    use crate::x509::CertificateSummary;
+
+    /// A certificate whose subject is `CN=wrong`, valid for clients.
+    fn certificate() -> Arc<CertificateSummary> {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "wrong\x1b[2J");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        Arc::new(CertificateSummary::read(params.self_signed(&key).expect("a certificate").der()))
+    }
+
+    fn logged(format: LogFormat, outcome: HandshakeOutcome) -> String {
+        written(format, || {
+            let metrics = Metrics::new(10);
+            let host = metrics.host("observe.localhost", Mode::Observe);
+            let (observer, thread) =
+                Observer::start(metrics, Arc::default(), 10, LineDrops::default()).expect("a thread");
+            observer.record(outcome, Some(&host));
+            thread.finish();
+        })
+    }
+
+    #[test]
+    fn a_handshake_is_one_event_with_the_fields_names_of_the_field() {
+        let certificate = certificate();
+        let text = logged(
+            LogFormat::Json,
+            HandshakeOutcome { certificate: Some(certificate.clone()), ..outcome("a.example") },
+        );
+        let event: serde_json::Value = serde_json::from_str(&text).expect("one JSON line");
+        for (name, value) in [
+            ("message", "client handshake"),
+            ("client.address", "127.0.0.1"),
+            ("server.address", "a.example"),
+            ("tls.protocol.version", "1.3"),
+            ("tls.curve", "X25519MLKEM768"),
+            ("tls.next_protocol", "h2"),
+            ("tls.client.subject", "CN=wrong\u{fffd}[2J"),
+            ("tls.client.hash.sha256", &certificate.fingerprint.to_string()),
+            ("originlock.mode", "observe"),
+            ("originlock.verdict", "failed"),
+            ("originlock.reason", "unknown_issuer"),
+            ("originlock.decision", "admit"),
+        ] {
+            assert_eq!(event[name], value, "{name}");
+        }
+        assert_eq!(event["client.port"], 53344);
+        assert_eq!(event["tls.resumed"], false);
+        assert_eq!(event["originlock.would_refuse"], true);
+        assert_eq!(event["originlock.duration_ms"], 4.25);
+        for absent in ["originlock.alert", "originlock.detail", "originlock.matched"] {
+            assert!(event.get(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_person_reads_one_line() {
+        let text = logged(
+            LogFormat::Human,
+            HandshakeOutcome { certificate: Some(certificate()), ..outcome("observe.localhost") },
+        );
+        let line = text.trim_end().split_once(' ').expect("a time").1;
+        assert_eq!(
+            line,
+            "observe.localhost         observe  would refuse  unknown_issuer  \"CN=wrong\u{fffd}[2J\"  from \
+             127.0.0.1:53344 TLS1.3 h2 (no CA of this host's bundle issued the certificate)"
+        );
+    }
+
+    #[test]
+    fn a_flood_is_counted_whole_and_never_waits() {
+        let metrics = Metrics::new(10);
+        let host = metrics.host("a.example", Mode::Observe);
+        let recent: Arc<Recent> = Arc::default();
+        // Nobody reads this queue: a recorder that hangs.
+        let (queue, stuck) = sync_channel(4);
+        let observer = Observer { metrics: metrics.clone(), recent: recent.clone(), queue };
+        for _ in 0..100 {
+            observer.record(outcome("a.example"), Some(&host));
+        }
+        assert_eq!(metrics.log_dropped_total(), 96);
+        let series = r#"originlock_handshakes_total{host="a.example",mode="observe",reason="unknown_issuer",resumed="false"} 100"#;
+        assert!(metrics.render().contains(series));
+        drop(observer);
+        let recorder = Recorder { metrics, recent: recent.clone(), drops: Drops::new(LineDrops::default()) };
+        let text = written(LogFormat::Json, || recorder.run(&stuck));
+        assert_eq!(recent.last_sequence(), 4);
+        let warning = text.lines().last().expect("lines");
+        assert!(
+            warning.contains(r#""message":"log lines dropped""#) && warning.contains(r#"dropped":96"#),
+            "{warning}"
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! The ClientHello, read before anything is decided.
+
+use std::io;
+
+use rustls::server::{Accepted, Acceptor};
+use rustls::{AlertDescription, Error};
+use tokio::net::TcpStream;
+
+use super::alert;
+use super::stream::{Socket, linger, read_some};
+use crate::hostname::Hostname;
+use crate::policy::verdict::Reason;
+
+/// The first byte of a TLS handshake record (RFC 8446, section 5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// A client that has said hello and waits.
+pub struct ClientHello {
+    pub(super) io: TcpStream,
+    pub(super) accepted: Accepted,
+    /// Bytes behind the hello.
+    pub(super) unfed: Vec<u8>,
+    server_name: Option<Hostname>,
+}
+
+/// A connection without a usable hello.
+#[derive(Debug)]
+pub struct NoHello {
+    /// Why; `None` for a peer that never said a word (a port check).
+    pub reason: Option<Reason>,
+    /// The alert that was sent.
+    pub alert: Option<&'static str>,
+    /// What was wrong, in the TLS library's words.
+    pub detail: Option<String>,
+}
+
+impl ClientHello {
+    /// Reads up to `max_bytes` until the hello is whole, in however many pieces it comes.
+    pub async fn read(io: TcpStream, max_bytes: usize) -> Result<Self, NoHello> {
+        let mut acceptor = Acceptor::default();
+        let mut received = 0;
+        loop {
+            let step = read_some(&io, max_bytes - received, |bytes| feed(&mut acceptor, bytes, &mut received)).await;
+            match step {
+                Ok(Step::More) if received < max_bytes => {}
+                Ok(Step::More) => {
+                    return Err(refuse(io, Reason::TooLarge, Some(AlertDescription::RecordOverflow)).await);
+                }
+                Ok(Step::Whole(accepted, unfed)) => {
+                    let server_name = accepted.client_hello().server_name().and_then(|name| Hostname::parse(name).ok());
+                    return Ok(Self { io, accepted: *accepted, unfed, server_name });
+                }
+                Ok(Step::End) | Err(_) => return Err(NoHello::without_alert(received, Reason::ClientEof)),
+                Ok(Step::NotTls) => return Err(NoHello::without_alert(received, Reason::NotTls)),
+                Ok(Step::Broken(error, record)) => return Err(broken(io, error, &record).await),
+            }
+        }
+    }
+
+    /// The name the client asked for (SNI, RFC 6066, section 3), if it is a hostname.
+    pub fn server_name(&self) -> Option<&Hostname> {
+        self.server_name.as_ref()
+    }
+
+    /// Turns the client away because no host is configured for what it asked: `unrecognized_name`.
+    pub async fn refuse_name(self, reason: Reason) -> NoHello {
+        refuse(self.io, reason, Some(AlertDescription::UnrecognisedName)).await
+    }
+}
+
+impl NoHello {
+    fn without_alert(received: usize, reason: Reason) -> Self {
+        Self { reason: (received > 0).then_some(reason), alert: None, detail: None }
+    }
+}
+
+enum Step {
+    More,
+    Whole(Box<Accepted>, Vec<u8>),
+    End,
+    NotTls,
+    Broken(Error, Vec<u8>),
+}
+
+fn feed(acceptor: &mut Acceptor, mut bytes: &[u8], received: &mut usize) -> Step {
+    match bytes.first() {
+        None => return Step::End,
+        Some(first) if *received == 0 && *first != HANDSHAKE_RECORD => {
+            *received += bytes.len();
+            return Step::NotTls;
+        }
+        Some(_) => *received += bytes.len(),
+    }
+    while !bytes.is_empty() {
+        if let Err(error) = acceptor.read_tls(&mut bytes) {
+            return Step::Broken(Error::General(error.to_string()), Vec::new());
+        }
+        match acceptor.accept() {
+            Ok(None) => {}
+            Ok(Some(accepted)) => return Step::Whole(Box::new(accepted), bytes.to_vec()),
+            Err((error, mut alert)) => {
+                let mut record = Vec::new();
+                // Writing to a Vec does not fail.
+                let _ = alert.write_all(&mut record);
+                return Step::Broken(error, record);
+            }
+        }
+    }
+    Step::More
+}
+
+async fn refuse(io: TcpStream, reason: Reason, alert: Option<AlertDescription>) -> NoHello {
+    if let Some(alert) = alert {
+        send(io, &alert::plain_record(alert)).await;
+    }
+    NoHello { reason: Some(reason), alert: alert.map(alert::name), detail: None }
+}
+
+async fn broken(io: TcpStream, error: Error, record: &[u8]) -> NoHello {
+    send(io, record).await;
+    let alert = alert::in_plain_record(record).map(alert::name);
+    NoHello { reason: Some(Reason::ProtocolError), alert, detail: Some(error.to_string()) }
+}
+
+/// An alert fits into any socket's empty send buffer; if it does not, the peer goes without.
+async fn send(io: TcpStream, record: &[u8]) {
+    let sent: io::Result<()> = io::Write::write_all(&mut Socket(&io), record);
+    if sent.is_ok() {
+        linger(io).await;
+    }
+}
