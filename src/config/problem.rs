@@ -3,12 +3,17 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+const KEY_BEGINS: &str = "-----BEGIN";
+const KEY_ENDS: &str = "-----END";
 
 /// A file as it was read.
 pub struct SourceFile {
     pub path: PathBuf,
     pub text: String,
+    /// Where each line begins. Filled on the first question: most files have no problem.
+    lines: OnceLock<Vec<usize>>,
 }
 
 /// Bytes of a file. Line and column are worked out only when somebody wants to read them.
@@ -83,16 +88,62 @@ impl Problems {
 }
 
 impl Problem {
+    /// A problem that no other place belongs to.
     pub fn new(severity: Severity, place: Option<Place>, message: String, help: Option<String>) -> Self {
         Self { severity, place, message, help, also: Vec::new() }
     }
 }
 
 impl SourceFile {
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), text: text.into(), lines: OnceLock::new() }
+    }
+
     /// The directory that relative paths in this file start from.
     pub fn directory(&self) -> &Path {
         self.path.parent().unwrap_or_else(|| Path::new(""))
     }
+}
+
+impl Place {
+    /// Line and column of the first character, both counted from 1, the column in characters.
+    pub fn line_and_column(&self) -> (usize, usize) {
+        let (number, range) = self.line();
+        let text = &self.file.text;
+        let end = text.floor_char_boundary(self.span.start.clamp(range.start, range.end));
+        (number, text[range.start..end].chars().count() + 1)
+    }
+
+    /// The first line, without its end. `None` for a line that holds key material: it must not be shown anywhere.
+    pub fn line_text(&self) -> Option<&str> {
+        let line = &self.file.text[self.line().1];
+        let before = &self.file.text[..self.line().1.end];
+        let inside_key = match (before.rfind(KEY_BEGINS), before.rfind(KEY_ENDS)) {
+            (Some(begin), Some(end)) => begin > end,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        (!inside_key && !line.contains(KEY_BEGINS) && !line.contains(KEY_ENDS)).then_some(line)
+    }
+
+    /// The first line's number, counted from 1, and its bytes.
+    pub(super) fn line(&self) -> (usize, Range<usize>) {
+        let text = &self.file.text;
+        let lines = self.file.lines.get_or_init(|| {
+            let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+        });
+        let number = lines.partition_point(|start| *start <= self.span.start.min(text.len())).max(1);
+        let start = lines[number - 1];
+        let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        let end = if text[start..end].ends_with('\r') { end - 1 } else { end };
+        (number, start..end)
+    }
+}
+
+/// Whether `text` is a pasted key or certificate.
+pub(super) fn holds_key_material(text: &str) -> bool {
+    text.contains(KEY_BEGINS)
 }
 
 impl PartialEq for Place {
