@@ -1,6 +1,7 @@
 //! What the operator wrote: read once, every mistake reported at once, each at its place.
 
 pub mod file;
+mod host;
 pub mod model;
 mod parse;
 pub mod problem;

@@ -241,7 +241,7 @@ impl<'a> Value<'a> {
         match self.value.get_ref() {
             DeValue::Array(array) => self.elements(array),
             _ => {
-                self.error("is a list of tables", format!("write `[[{}]]` with two brackets", self.name));
+                self.error("has to be a list of tables", format!("write `[[{}]]` with two brackets", self.name));
                 Vec::new()
             }
         }

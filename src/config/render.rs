@@ -5,7 +5,7 @@ use std::fmt;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use crate::config::problem::{Place, Problem, Problems, Severity};
+use crate::config::problem::{Place, Problem, Problems, Severity, char_start};
 
 /// A longer line is named but not shown: it helps nobody, and drawing under it takes time.
 const LONGEST_SHOWN_LINE: usize = 2000;
@@ -102,8 +102,8 @@ fn shown<'a>(group: Group<'a>, place: &'a Place, kind: AnnotationKind, label: Op
     let range = place.line().1;
     match place.line_text().filter(|line| line.len() <= LONGEST_SHOWN_LINE) {
         Some(line) => {
-            let start = line.floor_char_boundary(place.span.start.saturating_sub(range.start).min(line.len()));
-            let end = line.ceil_char_boundary(place.span.end.saturating_sub(range.start).min(line.len()));
+            let start = char_start(line, place.span.start.saturating_sub(range.start));
+            let end = char_start(line, place.span.end.saturating_sub(range.start));
             let mark: Annotation<'a> = kind.span(start..end.max(start)).label(label);
             group.element(Snippet::source(line).line_start(number).path(path).annotation(mark))
         }
