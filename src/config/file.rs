@@ -57,6 +57,7 @@ pub fn parse(path: impl Into<PathBuf>, text: impl Into<String>) -> Result<Loaded
                 let message = format!("{}: {reason}", path.value.display());
                 let help = "correct `include` or the file's permissions";
                 reading.problems.borrow_mut().error(&path.place, message, help);
+                reading.incomplete = true;
             }
         }
     }
@@ -68,7 +69,8 @@ struct Reading {
     draft: Draft,
     problems: RefCell<Problems>,
     sources: Vec<Arc<SourceFile>>,
-    has_syntax_errors: bool,
+    /// Some of what was written could not be read; what refers to it would be blamed wrongly.
+    incomplete: bool,
     #[cfg(test)]
     asked: RefCell<std::collections::BTreeMap<String, bool>>,
 }
@@ -88,7 +90,7 @@ impl Reading {
             let place = context.place(error.span().unwrap_or(file.text.len()..file.text.len()));
             context.error(&place, format!("not TOML: {}", quotable(error.message())), "see https://toml.io/en/v1.0.0");
         }
-        self.has_syntax_errors |= !errors.is_empty();
+        self.incomplete |= !errors.is_empty();
         // A tree with holes would be blamed for what the syntax error hides.
         if errors.is_empty() {
             let table = Table::new(&context, root.get_ref(), context.place(0..0), Cow::Borrowed(""));
@@ -97,7 +99,7 @@ impl Reading {
     }
 
     /// The files that `patterns` name, in order of pattern, then of name.
-    fn included(&self, main: &SourceFile, patterns: &[Placed<String>]) -> Vec<Placed<PathBuf>> {
+    fn included(&mut self, main: &SourceFile, patterns: &[Placed<String>]) -> Vec<Placed<PathBuf>> {
         let mut files = Vec::new();
         for pattern in patterns {
             let place = || pattern.place.clone();
@@ -106,6 +108,7 @@ impl Reading {
                 Err(reason) => {
                     let message = format!("`include` cannot be \"{}\": {reason}", quotable(&pattern.value));
                     self.problems.borrow_mut().error(&pattern.place, message, "write include = [\"hosts.d/*.toml\"]");
+                    self.incomplete = true;
                 }
             }
         }
@@ -119,7 +122,7 @@ impl Reading {
 
     fn finish(self, main: &Arc<SourceFile>) -> Result<Loaded, Problems> {
         let mut problems = self.problems.into_inner();
-        if self.has_syntax_errors {
+        if self.incomplete {
             return Err(problems);
         }
         let start = Place { file: Arc::clone(main), span: 0..0 };

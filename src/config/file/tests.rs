@@ -387,6 +387,11 @@ fn included_files_are_read_in_the_order_of_their_names() {
     assert_eq!(problems.iter().count(), 2, "{problems}");
     assert!(problems.to_string().contains("b.toml:1: unknown key `limits`"), "{problems}");
     assert!(problems.to_string().contains("two hosts have the name `a.example`"), "{problems}");
+
+    let text = format!("default_host = \"b.example\"\ninclude = \"{}\"\n", "hosts.d/none.toml");
+    fs::write(path("o.toml"), text).unwrap();
+    let problems = load(&path("o.toml")).unwrap_err();
+    assert_eq!(problems.iter().count(), 1, "what a missing file hides is no second mistake: {problems}");
     assert!(load(&path("none.toml")).unwrap_err().to_string().contains("none.toml: cannot be read"));
 }
 
