@@ -3,6 +3,7 @@
 pub mod bundle;
 mod chain;
 pub mod client_auth;
+pub mod cloudflare_ca;
 pub mod crl;
 pub mod hosts;
 mod memo;

@@ -1,15 +1,24 @@
 //! Everything that a configuration means: immutable, and swapped whole.
 
 pub mod build;
+mod caution;
 pub mod current;
 mod files;
 pub mod host;
+mod upstream;
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::model::Limits;
 use crate::policy::hosts::HostTable;
+use crate::policy::trust::{Trust, TrustDigest};
+use crate::snapshot::build::LoadedCa;
 use crate::snapshot::host::Host;
+use crate::upstream::UpstreamSpec;
+
+type Trusts = HashMap<TrustDigest, Arc<Trust>>;
+type UpstreamsBySetting = HashMap<String, Arc<UpstreamSpec>>;
 
 /// One state of the world. Connections hold on to the hosts of the one they were accepted under.
 #[derive(Debug)]
@@ -22,4 +31,15 @@ pub struct Snapshot {
     pub all: Vec<Arc<Host>>,
     /// The bounds on what strangers send.
     pub limits: Limits,
+    /// The CAs by their name in the configuration.
+    pub cas: BTreeMap<String, LoadedCa>,
+    trusts: Trusts,
+    upstreams: UpstreamsBySetting,
+}
+
+impl Snapshot {
+    /// Every upstream once.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<UpstreamSpec>> {
+        self.upstreams.values()
+    }
 }

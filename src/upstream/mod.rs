@@ -15,6 +15,7 @@ mod http2;
 mod pool;
 mod response;
 pub mod spec;
+pub mod tls;
 pub mod upgrade;
 mod upload;
 

@@ -32,7 +32,8 @@ pub struct Timeouts {
     /// For name, TCP and TLS together.
     pub connect: Duration,
     /// For the response head, while the backend has all of the request that the client has sent.
-    pub response_head: Duration,
+    /// `None`: as long as it takes.
+    pub response_head: Option<Duration>,
     /// Until an unused connection is closed.
     pub idle: Duration,
 }
@@ -41,8 +42,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            // Cloudflare's edge gives up after 100 s by default and after 6000 s at most.
-            response_head: Duration::from_secs(100),
+            // The edge gives up by itself, after 100 s unless its owner says otherwise.
+            response_head: None,
             // Below the 5 s after which Node and others close: a request must not meet the closing connection.
             idle: Duration::from_secs(4),
         }
