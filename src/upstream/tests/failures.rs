@@ -78,7 +78,7 @@ fn an_address_that_refuses_is_passed_over_and_then_left_out() {
                 spawn_local(async move { peer.answer("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await });
             }
         });
-        let standing = || spec.standings().map(|(_, usable)| usable).collect::<Vec<_>>();
+        let standing = || spec.standings(Instant::now()).map(|(_, usable)| usable).collect::<Vec<_>>();
         for _ in 0..5 {
             assert_eq!(standing(), [true, true]);
             assert_eq!(client.send(get()).await.unwrap().status(), 204);
@@ -179,7 +179,7 @@ fn a_failing_health_check_takes_an_address_out_and_a_passing_one_back_in() {
         });
         let watch = spawn_local(health::watch(Arc::downgrade(&spec)));
         let until = async |up: bool| {
-            while spec.standings().any(|(_, usable)| usable != up) {
+            while spec.standings(Instant::now()).any(|(_, usable)| usable != up) {
                 yield_now().await;
             }
         };

@@ -114,3 +114,15 @@ fn a_client_that_breaks_off_is_named_as_the_cause() {
         assert_eq!(error.side(), Side::Downstream, "{error:?}");
     });
 }
+
+#[test]
+fn an_unsent_request_goes_to_another_address_as_it_came() {
+    run(async {
+        let dead = Address { protocol: address::Protocol::H2c, ..Backend::new().await.address() };
+        let backend = Backend::new().await;
+        let client = client(UpstreamSpec::new("test", vec![dead, backend.address()]));
+        let script = spawn_local(async move { backend.accept().await.answer(OK).await });
+        assert_eq!(text(client.send(get()).await.unwrap()).await.unwrap(), "ok");
+        assert_eq!(script.await.unwrap(), "GET /a?b HTTP/1.1\r\nhost: shop.example\r\n\r\n");
+    });
+}
