@@ -3,8 +3,9 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
+use super::error::HeadError;
 use super::framing::Framing;
-use super::head::{HeadError, HeadLimits, parse_trailers};
+use super::head::{HeadLimits, parse_trailers};
 use super::scan::HeadScanner;
 use super::trailers;
 

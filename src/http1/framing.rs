@@ -3,7 +3,7 @@
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode, Version};
 
-use super::head::HeadError;
+use super::error::HeadError;
 
 /// Where a body ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,15 +5,17 @@
 
 pub mod body;
 pub mod encode;
+pub mod error;
 pub mod framing;
 pub mod head;
 pub mod scan;
 pub mod trailers;
 
 #[cfg(test)]
-mod properties;
+mod tests;
 
 pub use body::{BodyDecoder, BodyError, Decoded};
+pub use error::HeadError;
 pub use framing::Framing;
-pub use head::{HeadError, HeadLimits, RequestHead, ResponseHead, parse_request, parse_response};
+pub use head::{HeadLimits, RequestHead, ResponseHead, parse_request, parse_response};
 pub use scan::HeadScanner;

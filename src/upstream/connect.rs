@@ -1,7 +1,6 @@
 //! A connection to a backend: resolved, connected, and verified where it is TLS.
 
 use std::io::{self, IoSlice};
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -58,7 +57,7 @@ impl Connector {
             _ => UpstreamError::Connect { address: address.clone(), source },
         };
         match (&address.target, address.protocol) {
-            (Target::Unix(path), _) => Ok(Io::Unix(unix(path).await.map_err(failed)?)),
+            (Target::Unix(path), _) => Ok(Io::Unix(UnixStream::connect(path).await.map_err(failed)?)),
             (Target::Tcp { host, port }, Protocol::Http | Protocol::H2c) => {
                 Ok(Io::Tcp(tcp(host, *port, self.timeout).await.map_err(failed)?))
             }
@@ -76,10 +75,6 @@ impl Connector {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         connector.connect(name, stream).await
     }
-}
-
-async fn unix(path: &Path) -> io::Result<UnixStream> {
-    UnixStream::connect(path).await
 }
 
 /// Tries every address of a name in turn; each gets its share of the time left, so a silent one does not use up all.

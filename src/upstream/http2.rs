@@ -15,7 +15,7 @@ use http::{HeaderValue, Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
@@ -30,11 +30,23 @@ use super::spec::UpstreamSpec;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
+/// All requests share the connection: one that vanished without a FIN must be noticed.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The connection to one address, if there is one.
 #[derive(Default)]
 pub(super) struct Http2 {
     // Held while dialling: requests that come together share one connection.
-    sender: Mutex<Option<SendRequest<LocalBody>>>,
+    open: Mutex<Option<Open>>,
+    dialled: Cell<u64>,
+}
+
+#[derive(Clone)]
+struct Open {
+    sender: SendRequest<LocalBody>,
+    /// Tells it from those before and after.
+    number: u64,
 }
 
 impl Http2 {
@@ -50,46 +62,51 @@ impl Http2 {
     {
         let upload = Rc::new(UploadState::new());
         let mut request = into_http2(request, &upload)?;
-        // A connection may close between the look at it and the sending; a fresh one gets one chance.
-        for fresh in [false, true] {
-            let mut sender = match self.sender(spec, &connect).await {
-                Ok(sender) => sender,
+        // A connection may close between the look at it and the sending; another one gets one chance.
+        let mut last_chance = false;
+        loop {
+            let Open { mut sender, number } = match self.open(spec, &connect).await {
+                Ok(open) => open,
                 Err(error) => return Err(unsent(error, request)),
             };
-            if let Err(error) = sender.ready().await {
-                if fresh {
-                    return Err(unsent(UpstreamError::Http2(error), request));
+            let error = match sender.ready().await {
+                Err(error) => error,
+                Ok(()) => {
+                    let response = pin!(sender.try_send_request(request));
+                    let mut error = match upload.deadline(response, spec.timeouts.response_head).await? {
+                        Ok(response) => return Ok(response.map(|body| local_body(body, in_flight))),
+                        Err(error) => error,
+                    };
+                    request = match error.take_message() {
+                        Some(back) => back,
+                        None => return Err(upload.explain(error.into_error()).into()),
+                    };
+                    error.into_error()
                 }
-                continue;
+            };
+            // It may go on with earlier streams after a GOAWAY without being closed, but takes no new ones.
+            self.forget(number).await;
+            if last_chance {
+                return Err(unsent(UpstreamError::Http2(error), request));
             }
-            let response = pin!(sender.try_send_request(request));
-            match upload.deadline(response, spec.timeouts.response_head).await? {
-                Ok(response) => return Ok(response.map(|body| local_body(body, in_flight))),
-                Err(mut error) => match error.take_message() {
-                    Some(back) if !fresh => request = back,
-                    Some(back) => return Err(unsent(UpstreamError::Http2(error.into_error()), back)),
-                    None => return Err(upload.explain(error.into_error()).into()),
-                },
-            }
+            last_chance = true;
         }
-        Err(UpstreamError::Closed { source: None }.into())
     }
 
-    async fn sender<F>(
-        &self,
-        spec: &UpstreamSpec,
-        connect: impl Fn() -> F,
-    ) -> Result<SendRequest<LocalBody>, UpstreamError>
+    async fn open<F>(&self, spec: &UpstreamSpec, connect: impl Fn() -> F) -> Result<Open, UpstreamError>
     where
         F: Future<Output = Result<Io, UpstreamError>>,
     {
-        let mut sender = self.sender.lock().await;
-        if let Some(open) = sender.as_ref().filter(|sender| !sender.is_closed()) {
+        let mut slot = self.open.lock().await;
+        if let Some(open) = slot.as_ref().filter(|open| !open.sender.is_closed()) {
             return Ok(open.clone());
         }
         let io = connect().await?;
         let header_bytes = u32::try_from(spec.response_limits.bytes).unwrap_or(u32::MAX);
-        let (open, connection) = http2::Builder::new(LocalExecutor)
+        let (sender, connection) = http2::Builder::new(LocalExecutor)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(header_bytes)
@@ -98,7 +115,12 @@ impl Http2 {
             .map_err(UpstreamError::Http2)?;
         // It ends when the sender is dropped or the backend closes; each request hears of an error by itself.
         tokio::task::spawn_local(async move { drop(connection.await) });
-        Ok(sender.insert(open).clone())
+        self.dialled.set(self.dialled.get() + 1);
+        Ok(slot.insert(Open { sender, number: self.dialled.get() }).clone())
+    }
+
+    async fn forget(&self, number: u64) {
+        self.open.lock().await.take_if(|open| open.number == number);
     }
 }
 

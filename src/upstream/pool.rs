@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::connect::Io;
@@ -59,7 +60,9 @@ impl Connection {
         }
         let mut byte = [0];
         let mut read = ReadBuf::new(&mut byte);
-        match Pin::new(&mut self.io).poll_read(&mut Context::from_waker(Waker::noop()), &mut read) {
+        // Without the task's budget: once that is used up, every connection would seem quiet.
+        let look = pin!(unconstrained(poll_fn(|cx| Pin::new(&mut self.io).poll_read(cx, &mut read))));
+        match look.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => Silence::Quiet,
             Poll::Ready(Ok(())) if !read.filled().is_empty() => Silence::Broken,
             Poll::Ready(_) => Silence::Closed,

@@ -1,7 +1,7 @@
 //! What an upstream is, as every worker sees it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::balance::{Balance, Endpoint};
@@ -71,8 +71,7 @@ impl UpstreamSpec {
     }
 
     /// Each address and whether requests go there at present.
-    pub fn standings(&self) -> impl Iterator<Item = (&Address, bool)> {
-        let now = std::time::Instant::now();
+    pub fn standings(&self, now: Instant) -> impl Iterator<Item = (&Address, bool)> {
         self.endpoints.iter().map(move |endpoint| (&endpoint.address, endpoint.is_usable(now)))
     }
 }
