@@ -2,15 +2,14 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
-use tokio::time::{Instant, sleep};
 
 use super::body::LocalBody;
 use super::error::UpstreamError;
+use super::patience::Patience;
 use super::response::{self, Exchange};
 use super::upgrade::{self, UpgradedUpstream};
 use super::upload::UploadError;
@@ -36,24 +35,16 @@ pub(super) async fn run(
     mut exchange: Exchange,
     asked: &Asked,
     limits: HeadLimits,
-    timeout: Duration,
+    timeout: Option<Duration>,
 ) -> Result<Response<LocalBody>, ExchangeError> {
     let mut reader = HeadReader { asked, limits, scanner: HeadScanner::default(), interim: 0, broken: None };
-    let mut timer = pin!(sleep(timeout));
+    let mut patience = Patience::new(timeout);
     let head = poll_fn(|cx| {
         if let Poll::Ready(result) = reader.poll(&mut exchange, cx) {
             return Poll::Ready(result);
         }
-        // One timer for the whole wait, moved only when it fires: the backend is late if it has kept us waiting
-        // that long, not if the client uploads slowly.
-        while timer.as_mut().poll(cx).is_ready() {
-            let due = exchange.upload.waiting_since().unwrap_or_else(Instant::now) + timeout;
-            if due <= Instant::now() {
-                return Poll::Ready(Err(Some(UpstreamError::ResponseTimeout)));
-            }
-            timer.as_mut().reset(due);
-        }
-        Poll::Pending
+        let late = patience.poll_exhausted(cx, || exchange.upload.waiting_since());
+        late.map(|()| Err(Some(UpstreamError::ResponseTimeout)))
     })
     .await;
     match head {

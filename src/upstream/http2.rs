@@ -17,13 +17,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::balance::InFlight;
 use super::body::{BodyFailure, LocalBody};
 use super::client::Refusal;
 use super::connect::Io;
 use super::error::UpstreamError;
+use super::patience::Patience;
 use super::spec::UpstreamSpec;
 
 /// hyper's 64 KiB would cap a stream at one window per round trip.
@@ -150,22 +151,15 @@ impl UploadState {
     async fn deadline<T>(
         &self,
         mut response: Pin<&mut impl Future<Output = T>>,
-        timeout: Duration,
+        timeout: Option<Duration>,
     ) -> Result<T, UpstreamError> {
-        let mut timer = pin!(sleep(timeout));
+        let mut patience = Patience::new(timeout);
         poll_fn(|cx| {
             if let Poll::Ready(response) = response.as_mut().poll(cx) {
                 return Poll::Ready(Ok(response));
             }
-            while timer.as_mut().poll(cx).is_ready() {
-                let now = Instant::now();
-                let since = if self.waits_for_client.get() { now } else { self.last_progress.get() };
-                if since + timeout <= now {
-                    return Poll::Ready(Err(UpstreamError::ResponseTimeout));
-                }
-                timer.as_mut().reset(since + timeout);
-            }
-            Poll::Pending
+            let since = || (!self.waits_for_client.get()).then(|| self.last_progress.get());
+            patience.poll_exhausted(cx, since).map(|()| Err(UpstreamError::ResponseTimeout))
         })
         .await
     }

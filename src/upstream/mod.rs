@@ -12,6 +12,7 @@ pub mod error;
 mod exchange;
 pub mod health;
 mod http2;
+mod patience;
 mod pool;
 mod response;
 pub mod spec;

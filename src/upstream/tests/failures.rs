@@ -109,7 +109,7 @@ fn a_backend_that_keeps_silent_is_a_gateway_timeout() {
                 address.protocol = address::Protocol::H2c;
             }
             let mut spec = UpstreamSpec::new("test", vec![address]);
-            spec.timeouts.response_head = Duration::from_millis(30);
+            spec.timeouts.response_head = Some(Duration::from_millis(30));
             let _script = spawn_local(async move {
                 let peer = backend.accept().await;
                 std::future::pending::<()>().await;
@@ -126,7 +126,7 @@ fn a_slow_upload_does_not_count_against_the_backend() {
     run(async {
         let backend = Backend::new().await;
         let mut spec = UpstreamSpec::new("test", vec![backend.address()]);
-        spec.timeouts.response_head = Duration::from_millis(100);
+        spec.timeouts.response_head = Some(Duration::from_millis(100));
         spawn_local(async move {
             let mut peer = backend.accept().await;
             peer.read_until("0\r\n\r\n").await;
