@@ -228,6 +228,10 @@ impl Limits {
     pub const MAX_HANDSHAKE: Duration = Duration::from_secs(30);
 }
 
+impl Health {
+    pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::distinguished_name::rfc2253;
 use super::strip::{is_spelling_of, remove_where, starts_like};
+use crate::config::model::Dialect;
 use crate::policy::verdict::Verdict;
 use crate::x509::{CertificateFields, CertificateSummary};
 
@@ -71,19 +72,6 @@ const NOT_IN_TRAILERS: [&str; 21] = [
     "x-request-id",
 ];
 
-/// Another proxy's way to tell the client's certificate, for backends that were written for it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Dialect {
-    /// Envoy's `X-Forwarded-Client-Cert`: `Hash=…;Subject="…"`.
-    Xfcc,
-    /// The names that nginx configurations give to `$ssl_client_*`.
-    Nginx,
-    /// Traefik's `X-Forwarded-Tls-Client-Cert`: base64 without PEM's frame, the chain joined by commas.
-    Traefik,
-    /// AWS Application Load Balancer's `X-Amzn-Mtls-Clientcert-*` in its verify mode.
-    Alb,
-}
-
 /// What a backend is told of one client: made once per connection, written on each of its requests.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -112,7 +100,7 @@ impl Identity {
             identity.add_rfc9440(leaf, issuers);
             for dialect in dialects {
                 match dialect {
-                    Dialect::Xfcc => identity.add_xfcc(leaf, summary),
+                    Dialect::Envoy => identity.add_xfcc(leaf, summary),
                     Dialect::Nginx => identity.add_nginx(leaf, summary),
                     Dialect::Traefik => identity.add_traefik(chain),
                     Dialect::Alb => identity.add_alb(leaf, summary),

@@ -116,6 +116,21 @@ async fn send_queued(io: &TcpStream, tls: &mut ServerConnection) -> io::Result<(
 }
 
 impl Handshake {
+    /// The client took too long.
+    pub fn timed_out() -> Self {
+        Self {
+            verdict: Verdict::Absent,
+            reason: Reason::HandshakeTimeout,
+            decision: Decision::Refuse,
+            proved: false,
+            judgement: None,
+            negotiated: Negotiated::default(),
+            alert: None,
+            detail: None,
+            stream: None,
+        }
+    }
+
     fn finished(stream: TlsStream, witness: &Witness, client_auth: &ClientAuth, clock: &Clock) -> Self {
         let negotiated = Negotiated::read(stream.tls());
         let judgement = match (negotiated.resumed, client_auth.trust()) {

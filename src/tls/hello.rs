@@ -5,6 +5,7 @@ use std::io;
 use rustls::server::{Accepted, Acceptor};
 use rustls::{AlertDescription, Error};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use super::alert;
 use super::stream::{Socket, linger, read_some};
@@ -35,12 +36,15 @@ pub struct NoHello {
 }
 
 impl ClientHello {
-    /// Reads up to `max_bytes` until the hello is whole, in however many pieces it comes.
-    pub async fn read(io: TcpStream, max_bytes: usize) -> Result<Self, NoHello> {
+    /// Reads up to `max_bytes` until the hello is whole, in however many pieces it comes, or until `deadline`.
+    pub async fn read(io: TcpStream, max_bytes: usize, deadline: Instant) -> Result<Self, NoHello> {
         let mut acceptor = Acceptor::default();
         let mut received = 0;
         loop {
-            let step = read_some(&io, max_bytes - received, |bytes| feed(&mut acceptor, bytes, &mut received)).await;
+            let step = read_some(&io, max_bytes - received, |bytes| feed(&mut acceptor, bytes, &mut received));
+            let Ok(step) = timeout_at(deadline, step).await else {
+                return Err(NoHello::without_alert(received, Reason::HandshakeTimeout));
+            };
             match step {
                 Ok(Step::More) if received < max_bytes => {}
                 Ok(Step::More) => {

@@ -1,0 +1,175 @@
+//! The life of a connection, in the order of the wire.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::time::timeout_at;
+
+use super::forwarded::Peer;
+use super::requests::Requests;
+use super::standing::{Proof, Standing};
+use super::worker::Worker;
+use super::{http1, http2};
+use crate::evidence::handshake::HandshakeOutcome;
+use crate::hostname::Hostname;
+use crate::policy::verdict::{Decision, Reason, Verdict};
+use crate::snapshot::Snapshot;
+use crate::snapshot::host::Host;
+use crate::tls::accept::{Handshake, Negotiated};
+use crate::tls::hello::{ClientHello, NoHello};
+use crate::tls::stream::TlsStream;
+
+/// Serves one accepted socket to its end.
+pub async fn run(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
+    let arrival = Arrival { worker, peer, at: Instant::now() };
+    let snapshot = worker.shared.current.load();
+    let deadline = tokio::time::Instant::from_std(arrival.at + snapshot.limits.handshake);
+    let hello = match ClientHello::read(socket, snapshot.limits.client_hello_bytes, deadline).await {
+        Ok(hello) => hello,
+        Err(none) => return arrival.without_host(None, none),
+    };
+    let name = hello.server_name().cloned();
+    let host = match snapshot.hosts.select(name.as_ref()) {
+        Ok(host) => Arc::clone(host),
+        Err(reason) => return arrival.without_host(name, hello.refuse_name(reason).await),
+    };
+    let handshake = hello.accept(Arc::clone(&host.tls), &host.client_auth, &worker.shared.clock);
+    let handshake = timeout_at(deadline, handshake).await.unwrap_or_else(|_| Handshake::timed_out());
+    arrival.record(&host, name.clone(), &handshake);
+    if let Some(session) = Session::new(handshake, host, name, peer, &snapshot) {
+        session.serve(worker, &snapshot).await;
+    }
+}
+
+/// A connection that is being shaken hands with.
+struct Arrival<'a> {
+    worker: &'a Worker,
+    peer: SocketAddr,
+    at: Instant,
+}
+
+impl Arrival<'_> {
+    fn without_host(&self, name: Option<Hostname>, none: NoHello) {
+        // A peer that never said a word (a port check, a load balancer's probe) is no handshake.
+        let Some(reason) = none.reason else { return };
+        let outcome = self.outcome(name, Facts::without_host(reason, none.alert, none.detail));
+        self.worker.shared.observer.record(outcome, None);
+    }
+
+    fn record(&self, host: &Host, name: Option<Hostname>, handshake: &Handshake) {
+        let outcome = self.outcome(name, Facts::of(host, handshake));
+        self.worker.shared.observer.record(outcome, Some(&host.metrics));
+    }
+
+    fn outcome(&self, server_name: Option<Hostname>, facts: Facts) -> HandshakeOutcome {
+        HandshakeOutcome {
+            at: self.worker.shared.clock.now(),
+            peer: self.peer,
+            server_name,
+            duration: self.at.elapsed(),
+            ..facts.0
+        }
+    }
+}
+
+/// What is to be recorded of a handshake, time and peer aside.
+struct Facts(HandshakeOutcome);
+
+impl Facts {
+    fn without_host(reason: Reason, alert: Option<&'static str>, detail: Option<String>) -> Self {
+        Self(HandshakeOutcome { alert, detail, ..HandshakeOutcome::refused(reason) })
+    }
+
+    fn of(host: &Host, handshake: &Handshake) -> Self {
+        let Negotiated { version, cipher, group, alpn, resumed } = handshake.negotiated;
+        let judgement = handshake.judgement.as_deref();
+        Self(HandshakeOutcome {
+            host: Some(Arc::clone(&host.name)),
+            mode: Some(host.client_auth.mode()),
+            verdict: handshake.verdict,
+            reason: handshake.reason,
+            decision: handshake.decision,
+            would_refuse: handshake.decision == Decision::Admit && host.client_auth.would_refuse(handshake.verdict),
+            proved: handshake.proved,
+            matched: judgement.and_then(|judgement| judgement.matched.clone()),
+            certificate: judgement.and_then(|judgement| judgement.certificate.clone()),
+            chain_length: judgement.map_or(0, |judgement| judgement.chain_length),
+            tls_version: version,
+            cipher,
+            group,
+            alpn,
+            resumed,
+            alert: handshake.alert,
+            detail: handshake.detail.clone(),
+            ..HandshakeOutcome::refused(handshake.reason)
+        })
+    }
+}
+
+/// A client that was let in.
+struct Session {
+    stream: TlsStream,
+    standing: Standing,
+    http2: bool,
+    peer: SocketAddr,
+}
+
+impl Session {
+    fn new(
+        handshake: Handshake,
+        host: Arc<Host>,
+        server_name: Option<Hostname>,
+        peer: SocketAddr,
+        snapshot: &Snapshot,
+    ) -> Option<Self> {
+        let proof = Proof { server_name, judgement: handshake.judgement, proved: handshake.proved };
+        let verdict: Verdict = handshake.verdict;
+        Some(Self {
+            stream: handshake.stream?,
+            standing: Standing::new(host, verdict, proof, snapshot),
+            http2: handshake.negotiated.alpn == Some("h2"),
+            peer,
+        })
+    }
+
+    async fn serve(self, worker: &Rc<Worker>, snapshot: &Snapshot) {
+        let registered = worker.lifetimes.register();
+        let requests = Requests::new(Rc::clone(worker), self.standing, Peer::new(self.peer));
+        match self.http2 {
+            true => http2::serve(self.stream, requests, registered.lifetime(), &snapshot.limits).await,
+            false => http1::serve(self.stream, requests, registered.lifetime(), &snapshot.limits).await,
+        }
+    }
+}
+
+impl HandshakeOutcome {
+    /// The outcome of a peer about whom nothing else is known.
+    fn refused(reason: Reason) -> Self {
+        Self {
+            at: crate::clock::Timestamp::default(),
+            peer: SocketAddr::from(([0, 0, 0, 0], 0)),
+            server_name: None,
+            host: None,
+            mode: None,
+            verdict: Verdict::Absent,
+            reason,
+            decision: Decision::Refuse,
+            would_refuse: false,
+            proved: false,
+            matched: None,
+            certificate: None,
+            chain_length: 0,
+            tls_version: None,
+            cipher: None,
+            group: None,
+            alpn: None,
+            resumed: false,
+            duration: Duration::ZERO,
+            alert: None,
+            detail: None,
+        }
+    }
+}

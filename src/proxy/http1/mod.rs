@@ -1,0 +1,114 @@
+//! HTTP/1.1 towards the client: heads in, answers out, one after the other (RFC 9112).
+//!
+//! The codec is our own ([`crate::http1`]): a message whose length two readers could understand differently is refused
+//! here and never reaches the backend.
+
+mod inbound;
+mod outbound;
+mod tunnel;
+mod wire;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Request, StatusCode, Version};
+
+use self::inbound::InboundBody;
+use self::outbound::Answer;
+use self::wire::{NoHead, Wire};
+use super::lifetime::{Lifetime, Phase};
+use super::requests::Requests;
+use super::respond::respond;
+use crate::config::model::Limits;
+use crate::http1::framing::Framing;
+use crate::http1::head::RequestHead;
+use crate::tls::stream::TlsStream;
+use crate::upstream::{LocalBody, UpgradedUpstream};
+
+/// Serves requests until either side closes, time is up or the connection is told to close.
+pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime>, limits: &Limits) {
+    let wire = Rc::new(RefCell::new(Wire::new(stream, Rc::clone(lifetime), limits)));
+    let mut next = Next::Request;
+    while next == Next::Request {
+        let idle_limit = idle_limit(&requests, limits);
+        lifetime.enter(Phase::Idle, Some(idle_limit));
+        next = match wire::read_head(&wire).await {
+            Ok(head) => Box::pin(exchange(&wire, head, &requests, idle_limit)).await,
+            Err(NoHead::End) => Next::Close,
+            Err(NoHead::Refused(status)) => {
+                refuse_head(&wire, status).await;
+                Next::Close
+            }
+        };
+    }
+    if next == Next::Close {
+        wire::close(&wire).await;
+    }
+}
+
+/// What follows an exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    Request,
+    Close,
+    /// The socket is gone, or was handed to a tunnel that has ended.
+    Gone,
+}
+
+fn idle_limit(requests: &Requests, limits: &Limits) -> Duration {
+    match requests.is_verified() {
+        true => limits.idle_verified,
+        false => limits.idle_stranger,
+    }
+}
+
+async fn exchange(wire: &Rc<RefCell<Wire>>, head: RequestHead, requests: &Requests, idle_limit: Duration) -> Next {
+    let lifetime = wire.borrow().lifetime();
+    lifetime.enter(Phase::Busy, None);
+    let version = head.parts.version;
+    let method = head.parts.method.clone();
+    let keep_alive = head.keep_alive;
+    let (request, body_follows) = with_body(wire, head);
+    let answering = wire::unless_client_leaves(wire, body_follows, requests.answer(request));
+    let Some((mut response, keep_open)) = answering.await else {
+        return Next::Gone;
+    };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let backend = response.extensions_mut().remove::<UpgradedUpstream>().and_then(|upgraded| upgraded.take());
+        return match backend {
+            Some(backend) => tunnel::run(wire, response, backend, idle_limit).await,
+            None => Next::Close,
+        };
+    }
+    let keep_alive = keep_alive && keep_open && version == Version::HTTP_11 && !lifetime.is_closing();
+    let answer = Answer { method, version, keep_alive, body_follows };
+    match outbound::write(wire, response, answer).await {
+        Ok(true) if wire.borrow_mut().body_is_over() => Next::Request,
+        Ok(_) => Next::Close,
+        Err(_) => Next::Gone,
+    }
+}
+
+/// Gives the request its body, read from the wire as it is asked for.
+fn with_body(wire: &Rc<RefCell<Wire>>, head: RequestHead) -> (Request<LocalBody>, bool) {
+    wire.borrow_mut().begin_body(head.framing, head.expect_continue);
+    let (body, follows) = match head.framing {
+        Framing::None | Framing::Length(0) => (LocalBody::Empty, false),
+        _ => (LocalBody::stream(InboundBody::new(Rc::clone(wire))), true),
+    };
+    (Request::from_parts(head.parts, body), follows)
+}
+
+/// A head that cannot be trusted to end where it seems to is answered, and nothing behind it is read.
+async fn refuse_head(wire: &Rc<RefCell<Wire>>, status: StatusCode) {
+    let sentence = match status {
+        StatusCode::REQUEST_TIMEOUT => "The request took too long to arrive.",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request's header is too large.",
+        _ => "The request is malformed.",
+    };
+    let answer =
+        Answer { method: http::Method::GET, version: Version::HTTP_11, keep_alive: false, body_follows: false };
+    // The peer may be gone already; there is nobody else to tell.
+    let _ = outbound::write(wire, respond(status, sentence).map(LocalBody::from), answer).await;
+}

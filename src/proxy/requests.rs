@@ -1,0 +1,158 @@
+//! The life of a request, in the order in which it happens.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{CONNECTION, HOST, UPGRADE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use tracing::warn;
+
+use super::authority::authority;
+use super::error::RequestError;
+use super::forwarded::{self, Forwarding, Peer};
+use super::hop_by_hop;
+use super::identity_headers;
+use super::respond::respond;
+use super::standing::Standing;
+use super::worker::Worker;
+use crate::hostname::Hostname;
+use crate::snapshot::host::Host;
+use crate::upstream::{LocalBody, Side, UpstreamError};
+
+/// Answers the requests of one connection.
+pub struct Requests {
+    worker: Rc<Worker>,
+    standing: RefCell<Standing>,
+    peer: Peer,
+    /// The host text last found to belong to the connection's policy.
+    known_host: RefCell<Option<(u64, String)>>,
+}
+
+impl Requests {
+    /// For a connection that was let in as `standing` says.
+    pub fn new(worker: Rc<Worker>, standing: Standing, peer: Peer) -> Self {
+        Self { worker, standing: RefCell::new(standing), peer, known_host: RefCell::default() }
+    }
+
+    /// Whether the connection proved itself.
+    pub fn is_verified(&self) -> bool {
+        self.standing.borrow().is_verified()
+    }
+
+    /// Answers one request; whatever goes wrong becomes an answer of our own. The flag says whether the connection
+    /// may take another request.
+    pub async fn answer(&self, request: Request<LocalBody>) -> (Response<LocalBody>, bool) {
+        let started = Instant::now();
+        let result = self.forward(request).await;
+        let host = Arc::clone(&self.standing.borrow().host);
+        let keep_open = !matches!(result, Err(RequestError::TrustChanged));
+        let response = result.unwrap_or_else(|error| refuse(&host, &error));
+        host.metrics.request(response.status().as_u16());
+        self.worker.shared.observer.metrics().request_duration(started.elapsed());
+        (response, keep_open)
+    }
+
+    async fn forward(&self, request: Request<LocalBody>) -> Result<Response<LocalBody>, RequestError> {
+        let host = self.current_host()?;
+        let (mut parts, body) = request.into_parts();
+        self.same_policy(&host, &parts)?;
+        refuse_method(&parts.method)?;
+        let upgrade = hop_by_hop::wanted_upgrade(&parts.headers);
+        self.rewrite(&mut parts, upgrade.as_ref())?;
+        let client = self.worker.upstreams.client(&host.upstream);
+        let mut response = client.send(Request::from_parts(parts, body)).await?;
+        let switched = response.headers().get(UPGRADE).cloned();
+        hop_by_hop::strip_response(response.headers_mut());
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(protocol) = switched
+        {
+            response.headers_mut().insert(UPGRADE, protocol);
+        }
+        Ok(response)
+    }
+
+    /// The host as it is now, if it still lets this connection in.
+    fn current_host(&self) -> Result<Arc<Host>, RequestError> {
+        let mut standing = self.standing.borrow_mut();
+        let shared = &self.worker.shared;
+        standing.refresh(&shared.current, &shared.clock).map_err(|_| RequestError::TrustChanged)?;
+        Ok(Arc::clone(&standing.host))
+    }
+
+    /// The hostname of the handshake is the hostname of the request.
+    fn same_policy(&self, host: &Arc<Host>, parts: &Parts) -> Result<(), RequestError> {
+        let authority = authority(parts, parts.version == http::Version::HTTP_2)?;
+        let generation = self.worker.shared.current.generation();
+        let text = authority.host_text();
+        if matches!(&*self.known_host.borrow(), Some((known, name)) if *known == generation && name == text) {
+            return Ok(());
+        }
+        let name = Hostname::parse(text).ok();
+        let snapshot = self.worker.shared.current.load();
+        let selected = snapshot.hosts.select(name.as_ref()).map_err(|_| RequestError::HostMismatch)?;
+        if selected.name != host.name {
+            return Err(RequestError::HostMismatch);
+        }
+        *self.known_host.borrow_mut() = Some((generation, text.to_owned()));
+        Ok(())
+    }
+
+    /// What came in ends here first, what is ours is written after: `Connection` cannot strip it.
+    fn rewrite(&self, parts: &mut Parts, upgrade: Option<&HeaderValue>) -> Result<(), RequestError> {
+        let standing = self.standing.borrow();
+        let verified = standing.is_verified();
+        let named = authority(parts, parts.version == http::Version::HTTP_2)?.text().to_owned();
+        hop_by_hop::strip_request(&mut parts.headers);
+        identity_headers::strip(&mut parts.headers, verified);
+        set_host(parts, &named);
+        forwarded::write(&mut parts.headers, &Forwarding { peer: &self.peer, host: &named, verified });
+        identity_headers::write(&mut parts.headers, &standing.identity);
+        if let Some(protocol) = upgrade {
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            parts.headers.insert(UPGRADE, protocol.clone());
+        }
+        Ok(())
+    }
+}
+
+/// HTTP/2 has the authority in a pseudo-header and absolute-form has it in the target; HTTP/1.1 backends read `Host`.
+fn set_host(parts: &mut Parts, named: &str) {
+    if parts.headers.get(HOST).is_none_or(|host| host.as_bytes() != named.as_bytes())
+        && let Ok(value) = HeaderValue::from_str(named)
+    {
+        parts.headers.insert(HOST, value);
+    }
+}
+
+/// CONNECT would make a tunnel of an origin; TRACE would show a client the headers that we write.
+fn refuse_method(method: &Method) -> Result<(), RequestError> {
+    match *method {
+        Method::CONNECT | Method::TRACE => Err(RequestError::Method(method.clone())),
+        _ => Ok(()),
+    }
+}
+
+fn refuse(host: &Host, error: &RequestError) -> Response<LocalBody> {
+    match error {
+        RequestError::Upstream(cause) if error.side() == Side::Upstream => {
+            host.metrics.upstream_error(cause.reason());
+            log_upstream(host, cause);
+        }
+        _ => host.metrics.request_refused(error.reason()),
+    }
+    respond(error.status(), error.sentence()).map(LocalBody::from)
+}
+
+fn log_upstream(host: &Host, error: &UpstreamError) {
+    warn!(
+        originlock.host = %host.name,
+        originlock.upstream = %host.upstream.name,
+        http.response.status_code = error.status().as_u16(),
+        error.type = error.reason(),
+        error = error as &dyn std::error::Error,
+        "upstream request failed"
+    );
+}

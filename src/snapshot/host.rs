@@ -1,0 +1,31 @@
+//! One group of hostnames, ready to serve.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+
+use crate::config::model::Dialect;
+use crate::hostname::HostPattern;
+use crate::policy::client_auth::ClientAuth;
+use crate::telemetry::metrics::HostMetrics;
+use crate::tls::policy_digest::PolicyDigest;
+use crate::tls::server_config::ServerCertificate;
+use crate::upstream::UpstreamSpec;
+
+/// All that a group of hostnames demands and where its requests go.
+#[derive(Debug)]
+pub struct Host {
+    /// The first of its names: what log and metric call it.
+    pub name: Arc<str>,
+    pub names: Vec<HostPattern>,
+    pub client_auth: ClientAuth,
+    /// What sessions are bound to.
+    pub digest: PolicyDigest,
+    pub certificate: ServerCertificate,
+    /// Built for `client_auth`.
+    pub tls: Arc<ServerConfig>,
+    pub upstream: Arc<UpstreamSpec>,
+    /// Other proxies' identity headers that the backend wants.
+    pub dialects: Vec<Dialect>,
+    pub metrics: Arc<HostMetrics>,
+}
