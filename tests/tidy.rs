@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use originlock::policy::verdict::Reason;
+use originlock::telemetry::metrics::Metrics;
+
 /// The top modules by row. A module imports from rows below its own.
 const ROWS: [&[&str]; 9] = [
     &["hostname", "x509", "secret", "clock"],
@@ -97,6 +100,21 @@ fn what_is_allowed_is_no_breach() {
         ("policy/trust", "#[cfg(test)]\nfn f() {\n    crate::cli::x().unwrap();\n}"),
     ] {
         assert_eq!(Source::read(Path::new(module), code).breaches(), Vec::<String>::new(), "{code}");
+    }
+}
+
+#[test]
+fn every_reason_and_metric_has_its_place_in_the_reference() {
+    let page = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(name));
+    let reasons = page("reasons.md").expect("the page of reasons");
+    for reason in Reason::HANDSHAKE.into_iter().chain(Reason::REQUEST) {
+        assert!(reasons.contains(&format!("\n### `{}`\n", reason.label())), "{}", reason.label());
+    }
+    let metrics = page("metrics.md").expect("the page of metrics");
+    let families = Metrics::new(10).render();
+    for family in families.lines().filter_map(|line| line.strip_prefix("# TYPE originlock_")) {
+        let name = family.split(' ').next().unwrap_or_default();
+        assert!(metrics.contains(&format!("\n| `originlock_{name}` |")), "originlock_{name}");
     }
 }
 

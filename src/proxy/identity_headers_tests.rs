@@ -47,7 +47,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 const DN: &str = "CN=edge\\22\\;Hash=0\\0D\\0AX-Evil: 1,O=Acme\\, Inc.";
-const ALL: [Dialect; 4] = [Dialect::Xfcc, Dialect::Nginx, Dialect::Traefik, Dialect::Alb];
+const ALL: [Dialect; 4] = [Dialect::Envoy, Dialect::Nginx, Dialect::Traefik, Dialect::Alb];
 
 #[test]
 fn a_claim_of_identity_is_removed_in_every_spelling() {
@@ -175,7 +175,7 @@ fn a_verified_certificate_is_told_as_rfc_9440_says() {
 #[test]
 fn envoys_dialect_is_hash_and_quoted_subject() {
     let chain = chain();
-    let headers = written(Verdict::Verified, &chain, &[Dialect::Xfcc]);
+    let headers = written(Verdict::Verified, &chain, &[Dialect::Envoy]);
     let hash = CertificateSummary::read(&chain[0]).fingerprint;
     assert_eq!(text(&headers, "x-forwarded-client-cert"), format!("Hash={hash};Subject=\"{DN}\""));
 }

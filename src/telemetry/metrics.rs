@@ -6,10 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
-use prometheus::{
-    Counter, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
-};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use crate::clock::Timestamp;
 use crate::evidence::handshake::HandshakeOutcome;
@@ -18,9 +15,13 @@ use crate::policy::verdict::{Decision, Verdict};
 use crate::telemetry::process::ProcessUsage;
 
 mod host;
+mod process;
+mod register;
 
 use host::HandshakeCounters;
 pub use host::HostMetrics;
+use process::ProcessGauges;
+use register::{counter, counters, gauge, gauges, histograms, label};
 
 /// The host label of handshakes for which no configured host was chosen.
 pub const OTHER_HOST: &str = "_other";
@@ -427,52 +428,6 @@ impl Metrics {
     }
 }
 
-/// The kernel's view of this process, under the names that every Prometheus client uses.
-#[derive(Debug)]
-struct ProcessGauges {
-    resident_bytes: IntGauge,
-    open_fds: IntGauge,
-    max_fds: IntGauge,
-    cpu_seconds: Counter,
-    start_seconds: Gauge,
-}
-
-impl ProcessGauges {
-    fn new(r: &Registry) -> Self {
-        Self {
-            resident_bytes: gauge(r, "process_resident_memory_bytes", "Resident memory of this process in bytes."),
-            open_fds: gauge(r, "process_open_fds", "File descriptors that this process has open."),
-            max_fds: gauge(r, "process_max_fds", "File descriptors that this process may have open."),
-            cpu_seconds: register(
-                r,
-                Counter::new("process_cpu_seconds_total", "User and system time that this process spent, in seconds."),
-            ),
-            start_seconds: register(
-                r,
-                Gauge::new(
-                    "process_start_time_seconds",
-                    "The moment when this process started, in seconds since the Unix epoch.",
-                ),
-            ),
-        }
-    }
-
-    fn update(&self, usage: ProcessUsage) {
-        for (gauge, value) in [
-            (&self.resident_bytes, usage.resident_bytes),
-            (&self.open_fds, usage.open_fds),
-            (&self.max_fds, usage.max_fds),
-        ] {
-            gauge.set(value.and_then(|value| i64::try_from(value).ok()).unwrap_or(0));
-        }
-        let spent = usage.cpu_seconds.unwrap_or(0.0) - self.cpu_seconds.get();
-        if spent > 0.0 {
-            self.cpu_seconds.inc_by(spent);
-        }
-        self.start_seconds.set(usage.start_seconds.unwrap_or(0.0));
-    }
-}
-
 /// `admit` and `refuse` are decisions about a client; what broke off before one is `failed`.
 fn duration_index(outcome: &HandshakeOutcome) -> usize {
     let judged = outcome.reason == outcome.verdict.reason();
@@ -494,36 +449,6 @@ fn prune<T: MetricVecBuilder>(family: &MetricVec<T>, keep: impl Fn(&HashMap<&str
             }
         }
     }
-}
-
-fn label(family: &IntCounterVec, values: &[&str]) -> IntCounter {
-    family.with_label_values(values)
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    register(registry, IntCounter::new(name, help))
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(registry, IntCounterVec::new(Opts::new(name, help), labels))
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
-    register(registry, IntGauge::new(name, help))
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    register(registry, IntGaugeVec::new(Opts::new(name, help), labels))
-}
-
-fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
-    register(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
-}
-
-fn register<C: Collector + Clone + 'static>(registry: &Registry, created: prometheus::Result<C>) -> C {
-    let collector = created.expect("names, labels and buckets of ours are well formed");
-    registry.register(Box::new(collector.clone())).expect("no two metrics of ours share a name");
-    collector
 }
 
 #[cfg(test)]
