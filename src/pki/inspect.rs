@@ -130,7 +130,10 @@ fn report(file: &str, der: &CertificateDer<'_>, now: Timestamp) -> CertificateRe
         () if now < fields.not_before => ValidityState::NotYetValid,
         () => ValidityState::Valid,
     };
-    let (usable, reason) = judge_shape(&fields);
+    let (usable, reason) = match sha256.to_string() == CLOUDFLARE_SHARED_CA_2015 {
+        true => (Usable::Nothing, Some(Reason::Expired)),
+        false => judge_shape(&fields),
+    };
     let mut notes: Vec<String> = reason.map(|reason| reason.explanation().to_owned()).into_iter().collect();
     match validity {
         ValidityState::Valid => {}

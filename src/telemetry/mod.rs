@@ -5,4 +5,3 @@ pub mod metrics;
 pub mod observer;
 
 mod human;
-mod process;
