@@ -254,7 +254,9 @@ impl Display for CertificateReport {
             writeln!(f, "  key          {}", fields.key)?;
             writeln!(f, "  version      {}", fields.version)?;
             writeln!(f, "  CA           {}", yes_no(fields.is_ca))?;
-            writeln!(f, "  client auth  {}", yes_no(fields.client_auth))?;
+            if !fields.is_ca {
+                writeln!(f, "  client auth  {}", yes_no(fields.client_auth))?;
+            }
             writeln!(f, "  SPKI SHA-256 {}", fields.spki_sha256)?;
         }
         writeln!(f, "  SHA-256      {}", self.sha256)?;
@@ -269,7 +271,10 @@ impl Display for CertificateReport {
             None => writeln!(f, "  usable       {usable}")?,
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "  note         {note}"))?;
-        self.config.iter().try_for_each(|line| writeln!(f, "  write        {line}"))
+        if !self.config.is_empty() {
+            writeln!(f, "  write")?;
+        }
+        self.config.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
