@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::policy::verdict::Reason;
+use crate::telemetry::escape::is_harmful;
 use crate::telemetry::observer::HANDSHAKE_TARGET;
 
 const RED: &str = "\x1b[31m";
@@ -137,8 +138,5 @@ impl Visit for Fields {
 /// Text without what would move a terminal's cursor, recolour it, or reverse the reading direction: names in
 /// certificates are a stranger's to choose.
 fn harmless(text: &str) -> String {
-    let harmful = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
 }

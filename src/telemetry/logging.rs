@@ -8,6 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Registry};
 
+use crate::telemetry::escape::Escaping;
 use crate::telemetry::human::Human;
 
 /// How the log is written.
@@ -106,7 +107,7 @@ where
                     .flatten_event(true)
                     .with_current_span(false)
                     .with_span_list(false)
-                    .with_writer(writer),
+                    .with_writer(Escaping(writer)),
             ),
         ),
         LogFormat::Human => Box::new(registry.with(
@@ -156,13 +157,14 @@ pub(crate) mod tests {
 
     #[test]
     fn a_json_event_is_one_line_with_flat_fields() {
-        let text = written(LogFormat::Json, || info!(server.address = "a\n\"b\x1b[2J", port = 7, "a thing happened"));
+        let text =
+            written(LogFormat::Json, || info!(server.address = "a\n\"b\x1b[\u{9b}2J", port = 7, "a thing happened"));
         assert_eq!(text.lines().count(), 1);
-        assert!(!text.contains('\x1b'), "{text}");
+        assert!(!text.contains(['\x1b', '\u{9b}']), "{text}");
         let event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(event["level"], "INFO");
         assert_eq!(event["message"], "a thing happened");
-        assert_eq!(event["server.address"], "a\n\"b\x1b[2J");
+        assert_eq!(event["server.address"], "a\n\"b\x1b[\u{9b}2J");
         assert_eq!(event["port"], 7);
         let timestamp = event["timestamp"].as_str().expect("a timestamp");
         let format = &time::format_description::well_known::Rfc3339;

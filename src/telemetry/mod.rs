@@ -4,5 +4,5 @@ pub mod logging;
 pub mod metrics;
 pub mod observer;
 
+mod escape;
 mod human;
-mod process;

@@ -43,7 +43,7 @@ enum Message {
 impl Observer {
     /// Starts the recorder thread behind a queue of `capacity` outcomes.
     ///
-    /// `line_drops` counts what the log's own queue dropped; it is told here, because this thread never blocks a worker.
+    /// `line_drops` counts what the log's own queue dropped; it is told here, because no worker waits for this thread.
     pub fn start(
         metrics: Arc<Metrics>,
         recent: Arc<Recent>,
@@ -52,11 +52,14 @@ impl Observer {
     ) -> io::Result<(Self, RecorderThread)> {
         let (queue, outcomes) = sync_channel(capacity);
         let recorder = Recorder { metrics: metrics.clone(), recent: recent.clone(), drops: Drops::new(line_drops) };
-        // The thread inherits the subscriber of whoever starts it: the log of this process, or a test's own.
+        // The thread inherits a subscriber that only its starter's thread has, as tests do.
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
-        let thread = thread::Builder::new()
-            .name("recorder".into())
-            .spawn(move || tracing::dispatcher::with_default(&dispatch, || recorder.run(&outcomes)))?;
+        let thread = thread::Builder::new().name("recorder".into()).spawn(move || {
+            match dispatch.is::<tracing::subscriber::NoSubscriber>() {
+                true => recorder.run(&outcomes),
+                false => tracing::dispatcher::with_default(&dispatch, || recorder.run(&outcomes)),
+            }
+        })?;
         let thread = RecorderThread { queue: queue.clone(), thread: Some(thread) };
         Ok((Self { metrics, recent, queue }, thread))
     }
@@ -196,7 +199,9 @@ fn emit(outcome: &HandshakeOutcome) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use crate::evidence::recorder::tests::outcome;
+    use crate::pki::{LeafOptions, Validity, self_signed};
     use crate::policy::client_auth::Mode;
     use crate::telemetry::logging::LogFormat;
     use crate::telemetry::logging::tests::written;
@@ -204,10 +209,9 @@ mod tests {
 
     /// A certificate whose subject is `CN=wrong`, valid for clients.
     fn certificate() -> Arc<CertificateSummary> {
-        let mut params = rcgen::CertificateParams::default();
-        params.distinguished_name.push(rcgen::DnType::CommonName, "wrong\x1b[2J");
-        let key = rcgen::KeyPair::generate().expect("a key");
-        Arc::new(CertificateSummary::read(params.self_signed(&key).expect("a certificate").der()))
+        let validity = Validity::days(Timestamp::from_seconds(1_800_000_000), 30);
+        let issued = self_signed(&LeafOptions::client("wrong\x1b[2J", validity)).expect("a certificate");
+        Arc::new(CertificateSummary::read(&issued.certificate_der.as_slice().into()))
     }
 
     fn logged(format: LogFormat, outcome: HandshakeOutcome) -> String {

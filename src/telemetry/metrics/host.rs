@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-use super::{Families, MODE_NONE, OTHER_HOST, REQUEST_REFUSALS, REST_HOST, UPSTREAM_ERRORS, label};
+use super::register::label;
+use super::{Families, MODE_NONE, OTHER_HOST, REQUEST_REFUSALS, REST_HOST, UPSTREAM_ERRORS};
 use crate::clock::Timestamp;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;

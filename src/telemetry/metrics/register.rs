@@ -1,8 +1,11 @@
-//! Making a metric and registering it in one step.
+//! Making, finding and removing series: `prometheus` in the shape that this room uses.
 
-use prometheus::core::Collector;
+use std::collections::HashMap;
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+/// The counter with these label values.
 pub(super) fn label(family: &IntCounterVec, values: &[&str]) -> IntCounter {
     family.with_label_values(values)
 }
@@ -37,4 +40,17 @@ pub(super) fn register<C: Collector + Clone + 'static>(registry: &Registry, crea
     let collector = created.expect("names, labels and buckets of ours are well formed");
     registry.register(Box::new(collector.clone())).expect("no two metrics of ours share a name");
     collector
+}
+
+/// Removes the series for whose labels `keep` says no.
+pub(super) fn prune<T: MetricVecBuilder>(family: &MetricVec<T>, keep: impl Fn(&HashMap<&str, &str>) -> bool) {
+    for collected in family.collect() {
+        for series in collected.get_metric() {
+            let labels = series.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            if !keep(&labels) {
+                // Removing fails only if it is gone already.
+                let _ = family.remove(&labels);
+            }
+        }
+    }
 }
