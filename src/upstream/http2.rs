@@ -31,6 +31,10 @@ use super::spec::UpstreamSpec;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
+/// nginx ends a connection after 1000 (`keepalive_requests`) and drops the streams it had not yet looked at. Leaving
+/// before that loses none: what is in flight ends on the old connection.
+const REQUESTS_PER_CONNECTION: u32 = 900;
+
 /// All requests share the connection: one that vanished without a FIN must be noticed.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +45,8 @@ pub(super) struct Http2 {
     // Held while dialling: requests that come together share one connection.
     open: Mutex<Option<Open>>,
     dialled: Cell<u64>,
+    /// Since the last dial.
+    requests: Cell<u32>,
 }
 
 #[derive(Clone)]
@@ -99,7 +105,9 @@ impl Http2 {
         F: Future<Output = Result<Io, UpstreamError>>,
     {
         let mut slot = self.open.lock().await;
-        if let Some(open) = slot.as_ref().filter(|open| !open.sender.is_closed()) {
+        let in_use = |open: &&Open| !open.sender.is_closed() && self.requests.get() < REQUESTS_PER_CONNECTION;
+        if let Some(open) = slot.as_ref().filter(in_use) {
+            self.requests.set(self.requests.get() + 1);
             return Ok(open.clone());
         }
         let io = connect().await?;
@@ -117,6 +125,7 @@ impl Http2 {
         // It ends when the sender is dropped or the backend closes; each request hears of an error by itself.
         tokio::task::spawn_local(async move { drop(connection.await) });
         self.dialled.set(self.dialled.get() + 1);
+        self.requests.set(1);
         Ok(slot.insert(Open { sender, number: self.dialled.get() }).clone())
     }
 

@@ -126,3 +126,28 @@ fn an_unsent_request_goes_to_another_address_as_it_came() {
         assert_eq!(script.await.unwrap(), "GET /a?b HTTP/1.1\r\nhost: shop.example\r\n\r\n");
     });
 }
+
+#[test]
+fn a_connection_is_left_before_a_backend_would_end_it() {
+    run(async {
+        let backend = Backend::new().await;
+        let client = client(spec(&backend));
+        let script = spawn_local(async move {
+            // Ends by itself once the client has moved on and the last answer is sent.
+            serve(&backend, async |_| Response::new(LocalBody::Empty)).await;
+            backend.accept().await
+        });
+        while !script.is_finished() {
+            tokio::select! {
+                response = client.send(get()) => drop(response.unwrap()),
+                () = until_finished(&script) => {}
+            }
+        }
+    });
+}
+
+async fn until_finished<T>(task: &tokio::task::JoinHandle<T>) {
+    while !task.is_finished() {
+        yield_now().await;
+    }
+}
