@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use super::forwarded::Peer;
+use super::lifetime::Lifetime;
 use super::requests::Requests;
 use super::standing::{Proof, Standing};
 use super::worker::Worker;
@@ -24,6 +25,7 @@ use crate::tls::stream::TlsStream;
 
 /// Serves one accepted socket to its end.
 pub async fn run(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
+    let registered = worker.lifetimes.register();
     let arrival = Arrival { worker, peer, at: Instant::now() };
     let snapshot = worker.shared.current.load();
     let deadline = tokio::time::Instant::from_std(arrival.at + snapshot.limits.handshake);
@@ -40,7 +42,7 @@ pub async fn run(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
     let handshake = timeout_at(deadline, handshake).await.unwrap_or_else(|_| Handshake::timed_out());
     arrival.record(&host, name.clone(), &handshake);
     if let Some(session) = Session::new(handshake, host, name, peer, &snapshot) {
-        session.serve(worker, &snapshot).await;
+        session.serve(worker, registered.lifetime(), &snapshot).await;
     }
 }
 
@@ -135,12 +137,11 @@ impl Session {
         })
     }
 
-    async fn serve(self, worker: &Rc<Worker>, snapshot: &Snapshot) {
-        let registered = worker.lifetimes.register();
+    async fn serve(self, worker: &Rc<Worker>, lifetime: &Rc<Lifetime>, snapshot: &Snapshot) {
         let requests = Requests::new(Rc::clone(worker), self.standing, Peer::new(self.peer));
         match self.http2 {
-            true => http2::serve(self.stream, requests, registered.lifetime(), &snapshot.limits).await,
-            false => http1::serve(self.stream, requests, registered.lifetime(), &snapshot.limits).await,
+            true => http2::serve(self.stream, requests, lifetime, &snapshot.limits).await,
+            false => http1::serve(self.stream, requests, lifetime, &snapshot.limits).await,
         }
     }
 }

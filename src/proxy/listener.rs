@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tracing::warn;
 
 use super::connection;
@@ -33,13 +32,10 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until `stopping` turns true. Each connection lives on in a task of its own.
-pub async fn accept(listener: TcpListener, worker: Rc<Worker>, mut stopping: watch::Receiver<bool>) {
+/// Accepts until it is dropped. Each connection lives on in a task of its own.
+pub async fn accept(listener: TcpListener, worker: Rc<Worker>) {
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        };
+        let accepted = listener.accept().await;
         match accepted {
             Ok((socket, peer)) => admit(&worker, socket, peer),
             Err(error) if is_of_one_connection(&error) => {}

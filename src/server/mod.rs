@@ -1,1 +1,183 @@
-//! placeholder
+//! The process: its workers, its admin side, and how it starts, reloads and ends.
+
+mod admin;
+mod descriptors;
+mod error;
+mod reload;
+mod stage;
+mod views;
+mod worker;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use self::admin::AdminThread;
+pub use self::error::StartError;
+pub use self::reload::ReloadError;
+use self::reload::Reloader;
+use self::stage::{Stage, Stages};
+use self::worker::WorkerThread;
+use crate::admin::{Readiness, ReadyState};
+use crate::clock::Clock;
+use crate::config::file;
+use crate::config::model::Config;
+use crate::config::problem::Problems;
+use crate::evidence::recorder::Recent;
+use crate::proxy::admission::Admission;
+use crate::proxy::worker::Shared;
+use crate::snapshot::build::{Ground, build};
+use crate::snapshot::current::Current;
+use crate::telemetry::logging::LineDrops;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::observer::{Observer, RecorderThread};
+use crate::tls::server_config;
+use crate::tls::tickets::TicketKeys;
+
+/// What a server is started with besides its configuration.
+#[derive(Debug, Default)]
+pub struct Options {
+    pub clock: Clock,
+    /// What the log's own queue dropped.
+    pub line_drops: LineDrops,
+}
+
+/// A running server. Dropping it cuts everything off; [`Server::drain`] and [`Server::join`] end it in good order.
+pub struct Server {
+    shared: Arc<Shared>,
+    reloader: Mutex<Reloader>,
+    readiness: Arc<Readiness>,
+    addresses: Vec<SocketAddr>,
+    drain_limit: Duration,
+    stages: Stages,
+    // In the order in which they end.
+    workers: Vec<WorkerThread>,
+    admin: AdminThread,
+    recorder: RecorderThread,
+}
+
+impl Server {
+    /// Reads the configuration at `path` and serves it.
+    ///
+    /// # Errors
+    /// All that is wrong with the configuration, or the address that could not be bound.
+    pub fn start(path: PathBuf, options: Options) -> Result<Self, StartError> {
+        let loaded = file::load(&path)?;
+        Self::start_with(loaded.config, loaded.warnings, path, options)
+    }
+
+    /// Serves `config`, which was read from `path`.
+    pub fn start_with(
+        config: Config,
+        mut warnings: Problems,
+        path: PathBuf,
+        options: Options,
+    ) -> Result<Self, StartError> {
+        let ground = ground(&options.clock, config.limits.per_host_series)?;
+        let (snapshot, more) = build(&config, &ground, None)?;
+        warnings.append(more);
+        reload::log_warnings(&warnings);
+        let metrics = Arc::clone(&ground.metrics);
+        metrics.reload_succeeded(snapshot.generation, options.clock.now());
+        reload::warn_of_overflow(&metrics);
+        let recent = Arc::new(Recent::default());
+        let (observer, recorder) =
+            Observer::start(Arc::clone(&metrics), recent, config.limits.log_queue, options.line_drops)
+                .map_err(StartError::Thread)?;
+        let admission = Admission::new(
+            Arc::clone(&metrics),
+            descriptors::connections(&config.limits),
+            config.limits.connections_per_address,
+        );
+        let shared =
+            Arc::new(Shared { current: Arc::new(Current::new(snapshot)), observer, clock: options.clock, admission });
+        let readiness = Arc::new(Readiness::starting());
+        let stages = Stages::new();
+        let admin = AdminThread::start(&config, &shared, &readiness)?;
+        let (workers, addresses) = worker::start_all(&config, &shared, &stages)?;
+        readiness.set(ReadyState::Ready);
+        let drain_limit = config.shutdown.drain;
+        let reloader = Mutex::new(Reloader::new(path, config, ground));
+        Ok(Self { shared, reloader, readiness, addresses, drain_limit, stages, workers, admin, recorder })
+    }
+
+    /// Where it listens, with real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What to tell a person about the admin side: a URL, or nothing if it is switched off.
+    pub fn admin_url(&self) -> Option<&str> {
+        self.admin.url()
+    }
+
+    /// The last handshakes.
+    pub fn recent(&self) -> &Arc<Recent> {
+        self.shared.observer.recent()
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.shared.observer.metrics()
+    }
+
+    /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
+    pub fn reload(&self) -> Result<(), ReloadError> {
+        let mut reloader = self.reloader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        reloader.reload(&self.shared)?;
+        self.admin.watch_health(&self.shared.current.load());
+        Ok(())
+    }
+
+    /// Stops accepting; what runs may finish within the configured time. Returns at once.
+    pub fn drain(&self) {
+        self.readiness.set(ReadyState::Draining);
+        self.stages.enter(Stage::Drain(self.drain_limit));
+    }
+
+    /// Ends what still runs. Returns at once.
+    pub fn cut(&self) {
+        self.stages.enter(Stage::Cut);
+    }
+
+    /// A handle to [`Self::drain`] and [`Self::cut`] from elsewhere, while someone waits in [`Self::join`].
+    pub fn ending(&self) -> Ending {
+        Ending { readiness: Arc::clone(&self.readiness), stages: self.stages.clone(), drain_limit: self.drain_limit }
+    }
+
+    /// Waits until all workers have ended. Says how many connections had to be cut.
+    pub fn join(self) -> usize {
+        let cut = self.workers.into_iter().map(WorkerThread::join).sum();
+        self.admin.join();
+        self.recorder.finish();
+        cut
+    }
+}
+
+/// Ends a server.
+#[derive(Clone)]
+pub struct Ending {
+    readiness: Arc<Readiness>,
+    stages: Stages,
+    drain_limit: Duration,
+}
+
+impl Ending {
+    /// See [`Server::drain`].
+    pub fn drain(&self) {
+        self.readiness.set(ReadyState::Draining);
+        self.stages.enter(Stage::Drain(self.drain_limit));
+    }
+
+    /// See [`Server::cut`].
+    pub fn cut(&self) {
+        self.stages.enter(Stage::Cut);
+    }
+}
+
+/// What a process has once, whatever it serves.
+pub fn ground(clock: &Clock, per_host_series: usize) -> Result<Ground, StartError> {
+    let keys = Arc::new(TicketKeys::new(clock.clone())?);
+    Ok(Ground { tls: server_config::Shared::new(clock.clone(), keys), metrics: Metrics::new(per_host_series) })
+}

@@ -1,0 +1,134 @@
+//! The admin side's thread, which also runs the backends' health checks.
+
+use std::io;
+use std::sync::{Arc, Weak, mpsc};
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+use super::error::StartError;
+use super::views;
+use crate::admin::{self, AdminListener, AdminState, Readiness};
+use crate::config::model::{AdminAddress, Config};
+use crate::proxy::worker::Shared;
+use crate::snapshot::Snapshot;
+use crate::upstream::{UpstreamSpec, health};
+
+/// The thread and what it is told through.
+pub struct AdminThread {
+    thread: JoinHandle<()>,
+    url: Option<String>,
+    /// Dropped to end the thread.
+    stop: oneshot::Sender<()>,
+    to_watch: UnboundedSender<Weak<UpstreamSpec>>,
+}
+
+impl AdminThread {
+    /// Binds the configured address and serves it.
+    pub fn start(config: &Config, shared: &Arc<Shared>, readiness: &Arc<Readiness>) -> Result<Self, StartError> {
+        let address = config.admin.as_ref().map(|admin| admin.value.clone());
+        let state = AdminState {
+            metrics: Arc::clone(shared.observer.metrics()),
+            recent: Arc::clone(shared.observer.recent()),
+            hosts: views::hosts(shared),
+            ready: Arc::clone(readiness),
+            clock: shared.clock.clone(),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let (to_watch, watched) = unbounded_channel();
+        let (bound, when_bound) = mpsc::channel();
+        let shown = address.as_ref().map(show).unwrap_or_default();
+        let work = move || run(address, state, stopped, watched, &bound);
+        let thread = thread::Builder::new().name("admin".into()).spawn(work).map_err(StartError::Thread)?;
+        let url = match when_bound.recv() {
+            Ok(Ok(url)) => url,
+            Ok(Err(source)) => return Err(StartError::Admin { address: shown, source }),
+            Err(_) => return Err(StartError::Thread(io::Error::other("the admin thread ended"))),
+        };
+        let admin = Self { thread, url, stop, to_watch };
+        admin.watch_health(&shared.current.load());
+        Ok(admin)
+    }
+
+    /// Where a person finds the admin side.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// Starts the active checks of upstreams that are new in `snapshot`; those of vanished ones end by themselves.
+    pub fn watch_health(&self, snapshot: &Snapshot) {
+        for spec in snapshot.upstreams().filter(|spec| spec.health.is_some()) {
+            // The thread lives as long as this handle.
+            let _ = self.to_watch.send(Arc::downgrade(spec));
+        }
+    }
+
+    /// Ends the thread.
+    pub fn join(self) {
+        drop(self.stop);
+        let _ = self.thread.join();
+    }
+}
+
+type Bound = io::Result<Option<String>>;
+
+fn run(
+    address: Option<AdminAddress>,
+    state: AdminState,
+    stopped: oneshot::Receiver<()>,
+    watched: UnboundedReceiver<Weak<UpstreamSpec>>,
+    bound: &mpsc::Sender<Bound>,
+) {
+    let runtime: LocalRuntime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+        Ok(runtime) => runtime,
+        Err(error) => return report(bound, Err(error)),
+    };
+    runtime.block_on(async move {
+        tokio::task::spawn_local(run_checks(watched));
+        match listen(address).await {
+            Err(error) => report(bound, Err(error)),
+            Ok(None) => {
+                report(bound, Ok(None));
+                let _ = stopped.await;
+            }
+            Ok(Some(listener)) => {
+                report(bound, Ok(Some(listener.url())));
+                admin::serve(listener, state, async { drop(stopped.await) }).await;
+            }
+        }
+    });
+}
+
+fn report(bound: &mpsc::Sender<Bound>, result: Bound) {
+    // Whoever started the thread waits for this; if not, there is nobody to tell.
+    let _ = bound.send(result);
+}
+
+async fn listen(address: Option<AdminAddress>) -> io::Result<Option<AdminListener>> {
+    match address {
+        None => Ok(None),
+        Some(AdminAddress::Tcp(address)) => AdminListener::tcp(address).await.map(Some),
+        Some(AdminAddress::Unix(path)) => AdminListener::unix(&path).map(Some),
+    }
+}
+
+fn show(address: &AdminAddress) -> String {
+    match address {
+        AdminAddress::Tcp(address) => address.to_string(),
+        AdminAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+/// One task per upstream, however often it is named.
+async fn run_checks(mut watched: UnboundedReceiver<Weak<UpstreamSpec>>) {
+    let mut known: Vec<Weak<UpstreamSpec>> = Vec::new();
+    while let Some(spec) = watched.recv().await {
+        known.retain(|known| known.strong_count() > 0);
+        if !known.iter().any(|known| known.ptr_eq(&spec)) {
+            known.push(spec.clone());
+            tokio::task::spawn_local(health::watch(spec));
+        }
+    }
+}
