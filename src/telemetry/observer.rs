@@ -43,7 +43,7 @@ enum Message {
 impl Observer {
     /// Starts the recorder thread behind a queue of `capacity` outcomes.
     ///
-    /// `line_drops` counts what the log's own queue dropped; it is told here, because this thread never blocks a worker.
+    /// `line_drops` counts what the log's own queue dropped; it is told here, because no worker waits for this thread.
     pub fn start(
         metrics: Arc<Metrics>,
         recent: Arc<Recent>,
