@@ -110,7 +110,8 @@ fn write_handshake(html: &mut String, outcome: &HandshakeOutcome) -> fmt::Result
     let tls = [outcome.tls_version, outcome.alpn, outcome.resumed.then_some("resumed")];
     writeln!(
         html,
-        "<tr><td title=\"{}\">{}<td>{}<td>{}<td class=\"{class}\">{word}<td title=\"{}\">{}<td title=\"{}\">{}<td>{}<td>{}</tr>",
+        "<tr><td title=\"{}\">{}<td>{}<td>{}<td class=\"{class}\">{word}\
+         <td title=\"{}\">{}<td title=\"{}\">{}<td>{}<td>{}</tr>",
         Escaped(&at),
         Escaped(clock_time(&at)),
         Escaped(asked.or(outcome.host.as_deref()).unwrap_or("–")),

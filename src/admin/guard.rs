@@ -11,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 use super::listener::AdminListener;
 
 /// Our page needs its own style, its own script and its own origin; it is never a frame.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
-                                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+                                       connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+                                       frame-ancestors 'none'";
 
 /// The Host values that mean this listener. `None`: a Unix socket, which no web page can reach.
 #[derive(Clone, Debug)]

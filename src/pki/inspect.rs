@@ -187,8 +187,8 @@ fn judge_shape(fields: &CertificateFields) -> (Usable, Option<Reason>) {
 fn cloudflare_note(sha256: Fingerprint) -> Option<&'static str> {
     match sha256.to_string().as_str() {
         CLOUDFLARE_SHARED_CA => Some(
-            "this is Cloudflare's shared CA (global Authenticated Origin Pulls): it proves \"through Cloudflare\", never \
-             \"through my account\", because every customer's traffic presents its certificate",
+            "this is Cloudflare's shared CA (global Authenticated Origin Pulls): it proves \"through Cloudflare\", \
+             never \"through my account\", because every customer's traffic presents its certificate",
         ),
         CLOUDFLARE_SHARED_CA_2015 => Some(
             "this is the 2015 version of Cloudflare's shared CA; replace it by the current one, which is valid until \
