@@ -1,3 +1,106 @@
 //! The command line.
 
+mod check;
+mod output;
 pub mod pki;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::clock::Clock;
+
+/// Where packages put the configuration.
+const DEFAULT_CONFIG: &str = "/etc/originlock/originlock.toml";
+
+/// An origin-side mTLS reverse proxy for Cloudflare's Authenticated Origin Pulls, per hostname.
+///
+/// Walk a hostname from `off` over `observe` to `enforce`: in `observe` everyone is let in, and the log says who
+/// `enforce` would refuse and why.
+#[derive(Debug, Parser)]
+#[command(name = "originlock", version, max_term_width = 100, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve a configuration. SIGHUP reloads it, SIGTERM drains, a second SIGTERM ends at once.
+    Run(ConfigArguments),
+    /// Load a configuration and everything it names, and print what each hostname will do.
+    Check(CheckArguments),
+    /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
+    Pki(pki::PkiArgs),
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+struct ConfigArguments {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// How a verb prints.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How a command ended, as its exit code (`docs/reference/exit-codes.md`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ended {
+    Done,
+    Failed,
+    BadConfiguration,
+}
+
+impl From<Ended> for ExitCode {
+    fn from(ended: Ended) -> Self {
+        Self::from(match ended {
+            Ended::Done => 0,
+            Ended::Failed => 1,
+            // EX_CONFIG of sysexits.h.
+            Ended::BadConfiguration => 78,
+        })
+    }
+}
+
+/// Runs the command that this process was called with.
+pub fn main() -> ExitCode {
+    // `-t` is what people who come from nginx type.
+    let words = std::env::args_os().enumerate().map(|(at, word)| match at == 1 && word == "-t" {
+        true => "check".into(),
+        false => word,
+    });
+    let arguments = Arguments::parse_from(words);
+    let ended = match arguments.verb {
+        Verb::Run(arguments) => run::run(arguments.config),
+        Verb::Check(arguments) => check::run(&arguments.config.config, arguments.output),
+        Verb::Pki(arguments) => {
+            pki::run(&arguments, &Clock::System, &mut std::io::stdout().lock()).map(|()| Ended::Done)
+        }
+    };
+    ended
+        .unwrap_or_else(|error| {
+            eprintln!("originlock: {error:#}");
+            Ended::Failed
+        })
+        .into()
+}

@@ -3,6 +3,7 @@
 mod admin;
 mod descriptors;
 mod error;
+pub mod panics;
 mod reload;
 mod stage;
 mod views;
@@ -18,6 +19,7 @@ pub use self::error::StartError;
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
 use self::stage::{Stage, Stages};
+pub use self::views::view;
 use self::worker::WorkerThread;
 use crate::admin::{Readiness, ReadyState};
 use crate::clock::Clock;

@@ -53,6 +53,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
     ground.metrics.commit_hosts();
     export_expiry(&cas, &ground.metrics);
     let all: Vec<_> = all.into_iter().flatten().collect();
+    all.iter().for_each(|host| export_certificate(host));
     let snapshot = Snapshot {
         generation: previous.map_or(1, |previous| previous.generation + 1),
         hosts: table(&all, config),
@@ -146,9 +147,6 @@ impl<'a> Builder<'a> {
         let digest = PolicyDigest::of(&names, &client_auth);
         let name: Arc<str> = names.first().map(HostPattern::to_string).unwrap_or_default().into();
         let metrics = self.ground.metrics.host(&name, client_auth.mode());
-        if let Some(fields) = certificate.chain().first().and_then(|leaf| CertificateSummary::read(leaf).fields) {
-            metrics.set_server_certificate_not_after(fields.not_after);
-        }
         let tls = server_config::build(&self.ground.tls, &certificate, &client_auth, digest);
         Some(Arc::new(Host {
             name,
@@ -299,6 +297,12 @@ fn table(all: &[Arc<Host>], config: &Config) -> HostTable<Arc<Host>> {
         table.set_default(host);
     }
     table
+}
+
+fn export_certificate(host: &Host) {
+    if let Some(fields) = host.certificate.chain().first().and_then(|leaf| CertificateSummary::read(leaf).fields) {
+        host.metrics.set_server_certificate_not_after(fields.not_after);
+    }
 }
 
 fn export_expiry(cas: &BTreeMap<String, LoadedCa>, metrics: &Metrics) {

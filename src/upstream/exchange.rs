@@ -1,6 +1,6 @@
 //! One request and the head of its answer on one HTTP/1.1 connection.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;

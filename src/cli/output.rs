@@ -1,0 +1,20 @@
+//! What all verbs print alike.
+
+use std::io::IsTerminal;
+
+use super::OutputFormat;
+use crate::config::problem::Problems;
+
+/// Whether standard error takes colours.
+pub(super) fn colour_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints what is wrong with a configuration.
+pub(super) fn problems(problems: &Problems, format: OutputFormat) {
+    match format {
+        OutputFormat::Text if problems.is_empty() => {}
+        OutputFormat::Text => eprintln!("{}", problems.render(colour_on_stderr())),
+        OutputFormat::Json => println!("{}", serde_json::json!({ "problems": problems.to_json() })),
+    }
+}
