@@ -107,3 +107,27 @@ fn compare(step: &Step, answer: Answer, outcome: &HandshakeOutcome) -> Result<()
         false => Err(format!("expected was {:?}, the answer was {answer:?}", step.ending).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Options;
+    use crate::server::demo::Ports;
+
+    #[test]
+    fn a_refused_handshake_is_recorded_with_what_was_negotiated() {
+        let demo = Demo::start(Ports { tls: 0, admin: 0 }, Options::default()).expect("a demonstration");
+        let tried = try_all(&demo).expect("a runtime");
+        assert!(tried.iter().all(|tried| tried.broken.is_none()), "{tried:#?}");
+        let refused: Vec<_> = demo.server.recent().snapshot(0);
+        let refused: Vec<_> =
+            refused.iter().map(|recorded| &recorded.outcome).filter(|one| one.decision == Decision::Refuse).collect();
+        assert_eq!(refused.len(), 2);
+        for outcome in refused {
+            assert_eq!(outcome.tls_version, Some("1.3"));
+            assert!(outcome.cipher.is_some_and(|cipher| cipher.starts_with("TLS_")), "{:?}", outcome.cipher);
+            assert_eq!(outcome.group, Some("X25519MLKEM768"));
+        }
+        demo.end();
+    }
+}
