@@ -118,8 +118,8 @@ impl Page {
         ] {
             writeln!(out, "\n{} {}", self.paint(BOLD, host), self.paint(DIM, &format!("- {about}")))?;
             for step in STEPS.iter().filter(|step| step.host == host) {
-                writeln!(out, "\n  {}", curl(step, demo.address().port(), &extra))?;
-                writeln!(out, "    {}", self.paint(DIM, step.sentence))?;
+                writeln!(out, "  {}", curl(step, demo.address().port(), &extra))?;
+                writeln!(out, "      {}", self.paint(DIM, step.sentence))?;
             }
         }
         writeln!(out)?;
