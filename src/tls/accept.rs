@@ -13,7 +13,7 @@ use super::stream::{Socket, TlsStream, linger, read_some};
 use super::witness::Witness;
 use crate::clock::Clock;
 use crate::policy::client_auth::ClientAuth;
-use crate::policy::trust::Judgement;
+use crate::policy::judgement::Judgement;
 use crate::policy::verdict::{Decision, Reason, Verdict};
 
 /// A handshake that came to an end, one way or the other.
