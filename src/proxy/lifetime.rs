@@ -113,7 +113,8 @@ impl Lifetime {
         if self.is_overdue() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn wake(&self) {
+    /// Has the connection's task look at it again.
+    pub fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
