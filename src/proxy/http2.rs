@@ -1,6 +1,6 @@
 //! HTTP/2 towards the client, with hyper's server (RFC 9113).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -29,8 +29,6 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// What is buffered for a client that does not read.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
-/// What a client may still send of a body that nobody reads any more.
-const LEFTOVER_BYTES: usize = 64 << 20;
 /// How long a connection that was told to go away may take.
 const GOAWAY_LIMIT: Duration = Duration::from_secs(5);
 
@@ -40,7 +38,6 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
         requests,
         lifetime: Rc::clone(lifetime),
         running: Cell::new(0),
-        leftovers: Leftovers { bodies: Rc::default(), lifetime: Rc::clone(lifetime) },
         limits: (limits.idle_verified, limits.idle_stranger, limits.body_timeout),
     });
     let service = {
@@ -63,9 +60,7 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
         } else if going_away && lifetime.is_overdue() {
             return Poll::Ready(());
         }
-        let served = serving.as_mut().poll(cx).map(drop);
-        connection.leftovers.poll_discard(cx);
-        served
+        serving.as_mut().poll(cx).map(drop)
     })
     .await;
 }
@@ -99,7 +94,6 @@ struct Streams {
     requests: Requests,
     lifetime: Rc<Lifetime>,
     running: Cell<usize>,
-    leftovers: Leftovers,
     /// Idle when verified, idle otherwise, a body's longest pause.
     limits: (Duration, Duration, Duration),
 }
@@ -109,12 +103,7 @@ impl Streams {
         let running = Running::new(&self);
         let request = request.map(|body| match body.is_end_stream() {
             true => LocalBody::Empty,
-            false => LocalBody::stream(Inbound {
-                body: Some(body),
-                leftovers: self.leftovers.clone(),
-                pause: None,
-                limit: self.limits.2,
-            }),
+            false => LocalBody::stream(Inbound { body, pause: None, limit: self.limits.2 }),
         });
         let (response, keep_open) = self.requests.answer(request).await;
         if !keep_open {
@@ -174,24 +163,25 @@ impl Body for Tracked {
 
 /// A request's body, whose trailers may not speak of identity and which may not pause for ever.
 struct Inbound {
-    /// `None` once it is over.
-    body: Option<Incoming>,
-    leftovers: Leftovers,
+    body: Incoming,
     /// Runs while the client sends nothing.
     pause: Option<Pin<Box<tokio::time::Sleep>>>,
     limit: Duration,
 }
 
-impl Inbound {
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
-            let limit = self.limit;
-            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+impl Body for Inbound {
+    type Data = Bytes;
+    type Error = BodyFailure;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            let limit = this.limit;
+            let pause = this.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
             ready!(pause.as_mut().poll(cx));
             return Poll::Ready(Some(Err(BodyFailure::Downstream { reason: "body_timeout", source: None })));
         };
-        self.pause = None;
+        this.pause = None;
         Poll::Ready(match frame {
             None => None,
             Some(Ok(frame)) => without_identity(frame).map(Ok),
@@ -200,65 +190,13 @@ impl Inbound {
             }
         })
     }
-}
-
-impl Body for Inbound {
-    type Data = Bytes;
-    type Error = BodyFailure;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
-        let frame = ready!(self.poll_body(cx));
-        if !matches!(frame, Some(Ok(_))) {
-            self.body = None;
-        }
-        Poll::Ready(frame)
-    }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
-    }
-}
-
-impl Drop for Inbound {
-    fn drop(&mut self) {
-        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            self.leftovers.add(body);
-        }
-    }
-}
-
-/// Bodies that the backend answered without reading to the end: what still comes of them is thrown away, up to a bound.
-///
-/// Dropping such a body resets its stream, as RFC 9113, section 8.1, allows. But clients (curl 7.88) that are reset
-/// while they upload forget the answer that they have already got.
-#[derive(Clone)]
-struct Leftovers {
-    bodies: Rc<RefCell<Vec<(Incoming, usize)>>>,
-    lifetime: Rc<Lifetime>,
-}
-
-impl Leftovers {
-    fn add(&self, body: Incoming) {
-        self.bodies.borrow_mut().push((body, LEFTOVER_BYTES));
-        self.lifetime.wake();
-    }
-
-    fn poll_discard(&self, cx: &mut Context<'_>) {
-        self.bodies.borrow_mut().retain_mut(|(body, left)| {
-            while let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
-                let Some(Ok(frame)) = frame else { return false };
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                *left = left.saturating_sub(bytes);
-                if *left == 0 {
-                    return false;
-                }
-            }
-            true
-        });
+        self.body.size_hint()
     }
 }
 
