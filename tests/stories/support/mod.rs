@@ -1,0 +1,18 @@
+//! The world that stories happen in: a real proxy with a clock that the story sets, certificates of every shape, clients.
+
+pub mod certificates;
+pub mod client;
+pub mod echo;
+pub mod http2;
+pub mod setup;
+pub mod world;
+
+pub use certificates::{Shape, pki};
+pub use client::{Client, Version};
+pub use setup::{HostSetup, Setup};
+pub use world::World;
+
+use std::time::Duration;
+
+/// How long a state may take to come about before the story has failed. Nothing ever waits this long in a good run.
+pub const PATIENCE: Duration = Duration::from_secs(30);
