@@ -1,4 +1,8 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
-mod observe;
+mod certificate_log;
+mod live_connections;
+mod matrix;
+mod reload;
+mod sessions;
 mod support;

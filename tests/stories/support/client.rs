@@ -126,8 +126,8 @@ impl Client {
         socket.set_nodelay(true).expect("an option");
         socket.set_read_timeout(Some(PATIENCE)).expect("an option");
         let name = ServerName::try_from(self.name.clone().unwrap_or_else(|| "nobody.invalid".into())).expect("a name");
-        let tls = ClientConnection::new(Arc::new(self.config()), name).expect("a connection");
         let offered = self.sessions.offered();
+        let tls = ClientConnection::new(Arc::new(self.config()), name).expect("a connection");
         let mut stream = StreamOwned::new(tls, Wire { socket, piece: self.piece });
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).map_err(Refused::from)?;
