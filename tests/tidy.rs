@@ -12,8 +12,8 @@ use originlock::telemetry::metrics::Metrics;
 /// The top modules by row. A module imports from rows below its own.
 const ROWS: [&[&str]; 9] = [
     &["hostname", "x509", "secret", "clock"],
-    &["policy", "http1", "cloudflare", "pki", "loadtest", "probe"],
-    &["evidence", "upstream"],
+    &["policy", "http1", "cloudflare", "loadtest", "probe"],
+    &["evidence", "upstream", "pki"],
     &["tls", "config", "telemetry"],
     &["snapshot"],
     &["proxy", "admin"],
@@ -23,7 +23,8 @@ const ROWS: [&[&str]; 9] = [
 ];
 
 /// Imports inside one row, from left to right. What is not here is not allowed, so there is no circle.
-const WITHIN_A_ROW: [(&str, &str); 3] = [("tls", "config"), ("telemetry", "config"), ("x509", "clock")];
+const WITHIN_A_ROW: [(&str, &str); 4] =
+    [("tls", "config"), ("telemetry", "config"), ("x509", "clock"), ("x509", "hostname")];
 
 /// The two sides that share words and the admin API, never imports.
 const DATA_PLANE: [&str; 3] = ["proxy", "tls", "snapshot"];
@@ -36,8 +37,8 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("axum", &["admin", "server/demo"]),
     ("clap", &["cli", "main"]),
     ("httparse", &["http1"]),
-    ("hyper", &["proxy", "upstream", "loadtest", "probe", "server/demo"]),
-    ("hyper_util", &["proxy", "upstream", "loadtest", "probe", "server/demo"]),
+    ("hyper", &["proxy", "admin", "upstream", "loadtest", "probe", "server/demo"]),
+    ("hyper_util", &["proxy", "admin", "upstream", "loadtest", "probe", "server/demo"]),
     ("idna", &["hostname"]),
     ("prometheus", &["telemetry/metrics"]),
     ("rcgen", &["pki", "server/demo"]),
@@ -245,7 +246,7 @@ fn sources() -> Vec<Source> {
     let relative = |file: &Path| file.strip_prefix(&root).expect("a file below src").to_owned();
     texts
         .iter()
-        .filter(|(file, _)| !test_files.contains(file))
+        .filter(|(file, _)| !test_files.iter().any(|test| file == test || file.starts_with(test.with_extension(""))))
         .map(|(file, text)| Source::read(&relative(file), text))
         .collect()
 }

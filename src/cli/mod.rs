@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod demo;
 mod output;
 pub mod pki;
 mod run;
@@ -32,6 +33,8 @@ enum Verb {
     Run(ConfigArguments),
     /// Load a configuration and everything it names, and print what each hostname will do.
     Check(CheckArguments),
+    /// Three hostnames with throwaway certificates, to try with curl: nothing to set up.
+    Demo(demo::DemoArguments),
     /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
     Pki(pki::PkiArgs),
 }
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
     let ended = match arguments.verb {
         Verb::Run(arguments) => run::run(arguments.config),
         Verb::Check(arguments) => check::run(&arguments.config.config, arguments.output),
+        Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Pki(arguments) => {
             pki::run(&arguments, &Clock::System, &mut std::io::stdout().lock()).map(|()| Ended::Done)
         }

@@ -7,7 +7,17 @@ use crate::config::problem::Problems;
 
 /// Whether standard error takes colours.
 pub(super) fn colour_on_stderr() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal() && wants_colour()
+}
+
+/// Whether standard output takes colours.
+pub(super) fn colour_on_stdout() -> bool {
+    std::io::stdout().is_terminal() && wants_colour()
+}
+
+/// The environment's word on it (no-color.org).
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints what is wrong with a configuration.

@@ -5,7 +5,8 @@ use http::HeaderMap;
 
 use super::error::HeadError;
 use super::framing::Framing;
-use super::head::{HeadLimits, parse_trailers};
+use super::head::parse_trailers;
+use super::limits::HeadLimits;
 use super::scan::HeadScanner;
 use super::trailers;
 

@@ -11,6 +11,7 @@ use http::{
 
 use super::error::HeadError;
 use super::framing::Framing;
+use super::limits::HeadLimits;
 use super::scan::HeadScanner;
 
 /// Fields looked at without a heap allocation; larger heads cost one.
@@ -18,15 +19,6 @@ const FIELDS_ON_STACK: usize = 96;
 
 /// What every HTTP/1 answer begins with; anything else is HTTP/0.9 or another protocol.
 const RESPONSE_PREFIX: &[u8] = b"HTTP/1.";
-
-/// What a peer may send before its body, or as trailers behind it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HeadLimits {
-    /// Bytes from the first of the start line to the empty line, both included.
-    pub bytes: usize,
-    /// Header fields.
-    pub headers: usize,
-}
 
 /// A request up to its body.
 #[derive(Debug)]

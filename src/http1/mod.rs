@@ -8,6 +8,7 @@ pub mod encode;
 pub mod error;
 pub mod framing;
 pub mod head;
+pub mod limits;
 pub mod scan;
 pub mod trailers;
 
@@ -17,5 +18,6 @@ mod tests;
 pub use body::{BodyDecoder, BodyError, Decoded};
 pub use error::HeadError;
 pub use framing::Framing;
-pub use head::{HeadLimits, RequestHead, ResponseHead, parse_request, parse_response};
+pub use head::{RequestHead, ResponseHead, parse_request, parse_response};
+pub use limits::HeadLimits;
 pub use scan::HeadScanner;

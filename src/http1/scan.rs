@@ -1,7 +1,7 @@
 //! Finds where a head ends and refuses the bytes that no head may hold, in one pass.
 
 use super::error::HeadError;
-use super::head::HeadLimits;
+use super::limits::HeadLimits;
 
 /// How far a head that arrives in pieces has been looked at, so that a peer sending it byte by byte costs no more
 /// than one sending it whole.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aws_lc_rs::digest;
 use rustls::pki_types::CertificateDer;
 
-use super::trust::Judgement;
+use super::judgement::Judgement;
 use crate::clock::Timestamp;
 
 /// Far more client certificates than one host has at a time; beyond it the memo starts anew.

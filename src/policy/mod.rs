@@ -6,6 +6,7 @@ pub mod client_auth;
 pub mod cloudflare_ca;
 pub mod crl;
 pub mod hosts;
+pub mod judgement;
 mod memo;
 pub mod pins;
 pub mod proof;

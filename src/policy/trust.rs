@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use super::bundle::CaBundle;
 use super::chain;
 use super::crl::Crl;
+use super::judgement::{Examined, Held, Judgement};
 use super::memo::{ChainDigest, Memo};
 use super::pins::Pin;
 use super::verdict::{Reason, Verdict};
@@ -40,22 +41,6 @@ pub struct ChainBounds {
 /// SHA-256 over everything that can change a judgement. Equal digests judge alike.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TrustDigest(pub [u8; 32]);
-
-/// A verdict and what it rests on.
-#[derive(Clone, Debug)]
-pub struct Judgement {
-    pub verdict: Verdict,
-    /// The CA's subject or the pin that held.
-    pub matched: Option<Arc<str>>,
-    /// The leaf.
-    pub certificate: Option<Arc<CertificateSummary>>,
-    /// The chain as presented, kept to be judged again; empty where it is too large to keep.
-    pub chain: Arc<[CertificateDer<'static>]>,
-    /// Number of certificates presented.
-    pub chain_length: usize,
-    /// From when to when a `Verified` stands without another look.
-    pub valid: (Timestamp, Timestamp),
-}
 
 /// A trust that would let nobody in.
 #[derive(Debug, thiserror::Error)]
@@ -166,14 +151,6 @@ impl Trust {
     }
 }
 
-/// What held, from when to when; or why nothing did.
-type Examined = Result<Held, Reason>;
-
-struct Held {
-    matched: Arc<str>,
-    valid: (Timestamp, Timestamp),
-}
-
 /// A pin vouches for the certificate whatever its shape: no CA, no version, no purpose is asked for. Its dates are.
 fn by_pin_alone(pin: Pin, fields: &CertificateFields, now: Timestamp) -> Examined {
     if now < fields.not_before {
@@ -183,38 +160,6 @@ fn by_pin_alone(pin: Pin, fields: &CertificateFields, now: Timestamp) -> Examine
         return Err(Reason::Expired);
     }
     Ok(Held { matched: pin.name(), valid: (fields.not_before, fields.not_after) })
-}
-
-impl Judgement {
-    /// Of a client that presented nothing.
-    pub fn absent() -> Self {
-        Self {
-            verdict: Verdict::Absent,
-            matched: None,
-            certificate: None,
-            chain: Arc::new([]),
-            chain_length: 0,
-            valid: (Timestamp::MAX, Timestamp::MAX),
-        }
-    }
-
-    fn new(examined: Examined, certificate: Arc<CertificateSummary>, chain: &[CertificateDer<'_>]) -> Self {
-        let owned = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        let (verdict, matched, valid) = match examined {
-            Ok(held) => (Verdict::Verified, Some(held.matched), held.valid),
-            Err(reason) => (Verdict::Failed(reason), None, (Timestamp::MAX, Timestamp::MAX)),
-        };
-        Self { verdict, matched, certificate: Some(certificate), chain: owned, chain_length: chain.len(), valid }
-    }
-
-    fn out_of_bounds(reason: Reason, chain: &[CertificateDer<'_>]) -> Self {
-        Self { verdict: Verdict::Failed(reason), chain_length: chain.len(), ..Self::absent() }
-    }
-
-    /// Whether a `Verified` stands at `now` without another look.
-    pub fn holds_at(&self, now: Timestamp) -> bool {
-        self.verdict == Verdict::Verified && self.valid.0 <= now && now <= self.valid.1
-    }
 }
 
 impl TrustDigest {
@@ -230,3 +175,7 @@ impl TrustDigest {
         Self(digest.as_ref().try_into().expect("SHA-256 is 32 bytes long"))
     }
 }
+
+#[cfg(test)]
+#[path = "trust_tests.rs"]
+mod tests;

@@ -16,6 +16,7 @@ use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
+use super::frames::Watched;
 use super::identity_headers;
 use super::lifetime::{Lifetime, Phase};
 use super::requests::Requests;
@@ -43,6 +44,7 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
         let connection = Rc::clone(&connection);
         service_fn(move |request| Rc::clone(&connection).answer(request))
     };
+    let stream = Watched::new(stream, Rc::clone(lifetime), limits.header_timeout);
     let mut serving = pin!(builder(limits).serve_connection(TokioIo::new(stream), service));
     // The first request has the time of a head; a peer that only says hello is not kept.
     lifetime.enter(Phase::Head, Some(limits.header_timeout));

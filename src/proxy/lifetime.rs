@@ -33,6 +33,8 @@ pub struct Lifetime {
     phase: Cell<Phase>,
     /// The tick after which the phase has lasted too long.
     deadline: Cell<u64>,
+    /// The tick after which a head that has begun to arrive on a connection that does other things too is late.
+    head_deadline: Cell<u64>,
     /// No further request is taken: the process drains, or the connection's trust is gone.
     closing: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -70,9 +72,19 @@ impl Lifetime {
         self.phase.get()
     }
 
-    /// Whether the present phase has lasted too long.
+    /// A head has begun to arrive beside the present phase and has to be whole within `limit`.
+    pub fn begin_head(&self, limit: Duration) {
+        self.head_deadline.set(self.worker.after(limit));
+    }
+
+    /// That head is whole.
+    pub fn end_head(&self) {
+        self.head_deadline.set(u64::MAX);
+    }
+
+    /// Whether the present phase, or a head beside it, has lasted too long.
     pub fn is_overdue(&self) -> bool {
-        self.worker.0.get() > self.deadline.get()
+        self.worker.0.get() > self.deadline.get().min(self.head_deadline.get())
     }
 
     /// Whether no further request is to be taken.
@@ -101,7 +113,8 @@ impl Lifetime {
         if self.is_overdue() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn wake(&self) {
+    /// Has the connection's task look at it again.
+    pub fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
@@ -122,6 +135,7 @@ impl Lifetimes {
             worker: Rc::clone(&self.ticks),
             phase: Cell::new(Phase::Idle),
             deadline: Cell::new(u64::MAX),
+            head_deadline: Cell::new(u64::MAX),
             closing: Cell::new(self.closing.get()),
             waker: RefCell::default(),
         });
@@ -149,7 +163,7 @@ impl Lifetimes {
         }
     }
 
-    fn tick(&self) {
+    pub(super) fn tick(&self) {
         self.ticks.0.set(self.ticks.0.get() + 1);
         let all = self.all.borrow();
         all.iter().filter(|(_, lifetime)| lifetime.is_overdue()).for_each(|(_, lifetime)| lifetime.wake());
@@ -184,6 +198,19 @@ mod tests {
         worker.tick();
         assert!(connection.lifetime().is_overdue());
         connection.lifetime().enter(Phase::Busy, None);
+        assert!(!connection.lifetime().is_overdue());
+    }
+
+    #[test]
+    fn a_late_head_is_late_whatever_else_the_connection_does() {
+        let worker = Lifetimes::default();
+        let connection = worker.register();
+        connection.lifetime().begin_head(Duration::from_millis(1));
+        connection.lifetime().enter(Phase::Busy, None);
+        worker.tick();
+        worker.tick();
+        assert!(connection.lifetime().is_overdue());
+        connection.lifetime().end_head();
         assert!(!connection.lifetime().is_overdue());
     }
 

@@ -6,6 +6,7 @@ mod connection;
 mod distinguished_name;
 mod error;
 pub mod forwarded;
+mod frames;
 pub mod hop_by_hop;
 mod http1;
 mod http2;

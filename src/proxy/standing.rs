@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::identity_headers::Identity;
 use crate::clock::{Clock, Timestamp};
 use crate::hostname::Hostname;
-use crate::policy::trust::Judgement;
+use crate::policy::judgement::Judgement;
 use crate::policy::verdict::{Decision, Reason, Verdict};
 use crate::snapshot::Snapshot;
 use crate::snapshot::current::Current;

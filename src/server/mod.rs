@@ -1,6 +1,7 @@
 //! The process: its workers, its admin side, and how it starts, reloads and ends.
 
 mod admin;
+pub mod demo;
 mod descriptors;
 mod error;
 pub mod panics;

@@ -36,6 +36,11 @@ impl Caution<'_> {
                 continue;
             }
             self.ca_dates(path, fields);
+            if fields.version == 1 {
+                let message = format!("{}: `{}` is X.509 v1", path.value.display(), fields.subject);
+                let help = "as a CA it serves; a client that presents it, or a v1 leaf of it, is refused as `unsupported_version`";
+                self.problems.warning(&path.place, message, help);
+            }
             if !fields.is_ca && fields.version == 3 {
                 let message = format!("{}: `{}` is a leaf, not a CA", path.value.display(), fields.subject);
                 let help = format!("if this very certificate is meant, pin it: pins = [\"{}\"]", path.value.display());

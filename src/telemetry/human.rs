@@ -1,5 +1,6 @@
-//! The log for a person at a terminal: one short line an event.
+//! The log for a person at a terminal: one short line an event, and below a handshake's line who it was and why.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use time::OffsetDateTime;
@@ -13,6 +14,15 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::policy::verdict::Reason;
 use crate::telemetry::escape::is_harmful;
 use crate::telemetry::observer::HANDSHAKE_TARGET;
+
+/// What a terminal shows in one line, if nothing in it is unusually long.
+const COLUMNS: usize = 100;
+/// Below the time.
+const INDENT: usize = 9;
+/// Names in certificates are as long as their maker likes.
+const MAX_SUBJECT: usize = 120;
+/// So are names that a stranger asks for.
+const MAX_HOST: usize = 60;
 
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
@@ -63,7 +73,7 @@ impl Human {
         line
     }
 
-    /// Where, what was done, why, who, how, and in brackets what the reason means.
+    /// What was done, where, why, who and how; below it the certificate's subject and what the reason means.
     fn handshake(&self, fields: &Fields) -> String {
         let get = |name| fields.get(name);
         let reason = get("originlock.reason").unwrap_or("");
@@ -72,18 +82,12 @@ impl Human {
             (Some("admit"), _) => ("admitted", GREEN),
             _ => ("refused", RED),
         };
-        let host = get("originlock.host").or(get("server.address")).unwrap_or("(no name)");
+        let done = self.paint(colour, &format!("{done:<12}"));
+        let host = get("server.address").or(get("originlock.host")).unwrap_or("(no name)");
+        let host = shortened(host, MAX_HOST);
         let mode = get("originlock.mode").unwrap_or("-");
-        let mut line = format!("{host:<24}  {mode:<7}  {}  {reason}", self.paint(colour, &format!("{done:<12}")));
-        if let Some(subject) = get("tls.client.subject") {
-            let _ = write!(line, "  {subject:?}");
-        }
         let address = get("client.address").unwrap_or("?");
-        let port = get("client.port").unwrap_or("?");
-        let _ = match address.contains(':') {
-            true => write!(line, "  from [{address}]:{port}"),
-            false => write!(line, "  from {address}:{port}"),
-        };
+        let mut line = format!("{done}  {host:<18}  {mode:<7}  {reason:<14}  {address}");
         if let Some(version) = get("tls.protocol.version") {
             let _ = write!(line, " TLS{version}");
         }
@@ -93,12 +97,8 @@ impl Human {
         if get("tls.resumed") == Some("true") {
             line.push_str(" resumed");
         }
-        let explanation = Reason::HANDSHAKE.into_iter().find(|known| known.label() == reason).map(Reason::explanation);
-        match (get("originlock.detail"), explanation) {
-            _ if reason == Reason::Verified.label() => {}
-            (Some(detail), _) => line.push_str(&self.paint(DIM, &format!(" ({detail})"))),
-            (None, Some(explanation)) => line.push_str(&self.paint(DIM, &format!(" ({explanation})"))),
-            (None, None) => {}
+        for below in wrapped(&story(fields, reason)) {
+            let _ = write!(line, "\n{:INDENT$}{}", "", self.paint(DIM, &below));
         }
         line
     }
@@ -109,6 +109,43 @@ impl Human {
             false => text.to_owned(),
         }
     }
+}
+
+/// Who it was, and what the reason means. Empty where the line says it all.
+fn story(fields: &Fields, reason: &str) -> String {
+    let explanation = Reason::HANDSHAKE.into_iter().find(|known| known.label() == reason).map(Reason::explanation);
+    let admitted =
+        fields.get("originlock.decision") == Some("admit") && fields.get("originlock.would_refuse") != Some("true");
+    let why = match fields.get("originlock.detail") {
+        Some(detail) => Some(detail),
+        None if admitted => None,
+        None => explanation,
+    };
+    let who = fields.get("tls.client.subject").map(|subject| shortened(subject, MAX_SUBJECT));
+    [who.as_deref(), why].into_iter().flatten().collect::<Vec<_>>().join(": ")
+}
+
+/// The first characters of `text`, with a sign that there are more.
+fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// Lines of whole words that fit beside the indent.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= COLUMNS - INDENT => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// An event's fields in their order, fit for a terminal.
@@ -139,4 +176,76 @@ impl Visit for Fields {
 /// certificates are a stranger's to choose.
 fn harmless(text: &str) -> String {
     text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BROAD: [(&str, &str); 9] = [
+        ("client.address", "203.0.113.199"),
+        ("server.address", "observe.localhost"),
+        ("tls.protocol.version", "1.3"),
+        ("tls.next_protocol", "http/1.1"),
+        ("tls.client.subject", "CN=cloudflare-origin-pull"),
+        ("originlock.mode", "observe"),
+        ("originlock.reason", "bad_signature"),
+        ("originlock.decision", "admit"),
+        ("originlock.would_refuse", "true"),
+    ];
+
+    fn fields(pairs: &[(&'static str, &str)]) -> Fields {
+        Fields(pairs.iter().map(|&(name, value)| (name, value.to_owned())).collect())
+    }
+
+    #[test]
+    fn a_handshake_fits_a_terminal_of_a_hundred_columns() {
+        let text = Human { colours: false }.handshake(&fields(&BROAD));
+        let mut lines = text.lines();
+        let first = lines.next().expect("a line");
+        assert!("20:45:00 ".len() + first.chars().count() <= COLUMNS, "{first}");
+        let below: Vec<_> = lines.collect();
+        assert_eq!(
+            below,
+            [
+                "         CN=cloudflare-origin-pull: a signature in the chain does not fit; usually the CA was",
+                "         re-issued under the same name with another key",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_needs_no_explanation_is_one_line() {
+        let off = [
+            ("client.address", "127.0.0.1"),
+            ("originlock.host", "off.localhost"),
+            ("originlock.mode", "off"),
+            ("originlock.reason", "no_certificate"),
+            ("originlock.decision", "admit"),
+            ("originlock.would_refuse", "false"),
+        ];
+        let text = Human { colours: false }.handshake(&fields(&off));
+        assert_eq!(text, "admitted      off.localhost       off      no_certificate  127.0.0.1");
+    }
+
+    #[test]
+    fn a_stranger_who_named_nobody_is_explained() {
+        let stranger = [
+            ("client.address", "2001:db8::1"),
+            ("originlock.reason", "sni_missing"),
+            ("originlock.decision", "refuse"),
+        ];
+        let text = Human { colours: false }.handshake(&fields(&stranger));
+        assert_eq!(
+            text,
+            "refused       (no name)           -        sni_missing     2001:db8::1\n         the client named no server \
+             (SNI) and there is no default host"
+        );
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        assert_eq!(shortened("CN=äöü", 4), "CN=ä…");
+        assert_eq!(shortened("CN=ä", 4), "CN=ä");
+    }
 }

@@ -189,11 +189,16 @@ fn emit(outcome: &HandshakeOutcome) {
         originlock.matched = outcome.matched.as_deref(),
         originlock.certificate.serial = fields.map(|fields| fields.serial.as_str()),
         originlock.chain_length = outcome.chain_length,
-        originlock.duration_ms = outcome.duration.as_secs_f64() * 1000.0,
+        originlock.duration_ms = milliseconds(outcome.duration),
         originlock.alert = outcome.alert,
         originlock.detail = outcome.detail.as_deref(),
         "client handshake"
     );
+}
+
+/// Microseconds are as fine as such a time means anything.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 #[cfg(test)]
@@ -259,17 +264,22 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_one_line() {
+    fn a_person_reads_the_facts_and_below_them_who_it_was_and_why() {
         let text = logged(
             LogFormat::Human,
             HandshakeOutcome { certificate: Some(certificate()), ..outcome("observe.localhost") },
         );
-        let line = text.trim_end().split_once(' ').expect("a time").1;
-        assert_eq!(
-            line,
-            "observe.localhost         observe  would refuse  unknown_issuer  \"CN=wrong\u{fffd}[2J\"  from \
-             127.0.0.1:53344 TLS1.3 h2 (no CA of this host's bundle issued the certificate)"
-        );
+        let (first, second) = text.trim_end().split_once('\n').expect("two lines");
+        let (_time, facts) = first.split_once(' ').expect("a time");
+        assert_eq!(facts, "would refuse  observe.localhost   observe  unknown_issuer  127.0.0.1 TLS1.3 h2");
+        assert_eq!(second, "         CN=wrong\u{fffd}[2J: no CA of this host's bundle issued the certificate");
+    }
+
+    #[test]
+    fn a_duration_has_three_decimals() {
+        for (nanoseconds, expected) in [(1_234_567, 1.235), (999, 0.001), (0, 0.0), (2_000_000_000, 2000.0)] {
+            assert_eq!(milliseconds(Duration::from_nanos(nanoseconds)), expected);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::stream::{Socket, TlsStream, linger, read_some};
 use super::witness::Witness;
 use crate::clock::Clock;
 use crate::policy::client_auth::ClientAuth;
-use crate::policy::trust::Judgement;
+use crate::policy::judgement::Judgement;
 use crate::policy::verdict::{Decision, Reason, Verdict};
 
 /// A handshake that came to an end, one way or the other.
@@ -43,18 +43,18 @@ impl ClientHello {
     pub async fn accept(self, config: Arc<ServerConfig>, client_auth: &ClientAuth, clock: &Clock) -> Handshake {
         let mut witness = Witness::default();
         let Self { io, accepted, unfed, .. } = self;
-        let tls = match witness.attend(|| accepted.into_connection(config)) {
+        let mut tls = match witness.attend(|| accepted.into_connection(config)) {
             Ok(tls) => tls,
             Err((error, mut alert)) => {
                 let mut record = Vec::new();
                 // Writing to a Vec does not fail.
                 let _ = alert.write_all(&mut record);
-                return Handshake::broken(io, Failure::Tls(error, record), &witness).await;
+                return Handshake::broken(io, Failure::Tls(error, record), Negotiated::default(), &witness).await;
             }
         };
-        match drive(&io, tls, unfed, &mut witness).await {
-            Ok((tls, unfed)) => Handshake::finished(TlsStream::new(io, tls, unfed), &witness, client_auth, clock),
-            Err(failure) => Handshake::broken(io, failure, &witness).await,
+        match drive(&io, &mut tls, unfed, &mut witness).await {
+            Ok(unfed) => Handshake::finished(TlsStream::new(io, tls, unfed), &witness, client_auth, clock),
+            Err(failure) => Handshake::broken(io, failure, Negotiated::read(&tls), &witness).await,
         }
     }
 }
@@ -68,16 +68,16 @@ enum Failure {
 
 async fn drive(
     io: &TcpStream,
-    mut tls: ServerConnection,
+    tls: &mut ServerConnection,
     mut unfed: Vec<u8>,
     witness: &mut Witness,
-) -> Result<(ServerConnection, Vec<u8>), Failure> {
+) -> Result<Vec<u8>, Failure> {
     loop {
         let leftovers = std::mem::take(&mut unfed);
-        unfed = feed(&mut tls, &leftovers, witness)?;
-        send_queued(io, &mut tls).await.map_err(|_| Failure::Socket)?;
+        unfed = feed(tls, &leftovers, witness)?;
+        send_queued(io, tls).await.map_err(|_| Failure::Socket)?;
         if !tls.is_handshaking() {
-            return Ok((tls, unfed));
+            return Ok(unfed);
         }
         let read = read_some(io, usize::MAX, <[u8]>::to_vec).await.map_err(|_| Failure::Socket)?;
         if read.is_empty() {
@@ -159,7 +159,8 @@ impl Handshake {
         }
     }
 
-    async fn broken(io: TcpStream, failure: Failure, witness: &Witness) -> Self {
+    /// `negotiated` is as far as it got.
+    async fn broken(io: TcpStream, failure: Failure, negotiated: Negotiated, witness: &Witness) -> Self {
         let judged = witness.judgement.as_ref().map_or(Verdict::Absent, |judgement| judgement.verdict);
         let (verdict, reason, alert, detail) = match failure {
             Failure::Socket => (judged, Reason::ClientEof, None, None),
@@ -178,7 +179,7 @@ impl Handshake {
             decision: Decision::Refuse,
             proved: false,
             judgement: witness.judgement.clone(),
-            negotiated: Negotiated::default(),
+            negotiated,
             alert,
             detail,
             stream: None,

@@ -88,11 +88,8 @@ impl TlsStream {
             let read = SCRATCH.with_borrow_mut(|scratch| {
                 let limit = room.clamp(4096, SCRATCH_BYTES);
                 let bytes = self.io.try_read(&mut scratch[..limit])?;
-                let fed = match self.unfed.is_empty() {
-                    true => self.feed(&scratch[..bytes]),
-                    false => Ok(self.unfed.extend_from_slice(&scratch[..bytes])),
-                };
-                fed.map(|()| bytes)
+                // Leftovers were fed before more was read, so nothing is overtaken.
+                self.feed(&scratch[..bytes]).map(|()| bytes)
             });
             match read {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

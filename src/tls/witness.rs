@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::policy::trust::Judgement;
+use crate::policy::judgement::Judgement;
 use crate::policy::verdict::Verdict;
 
 thread_local! {

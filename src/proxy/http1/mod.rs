@@ -16,6 +16,7 @@ use http::{Request, StatusCode, Version};
 
 use self::inbound::InboundBody;
 use self::outbound::Answer;
+use self::tunnel::Tunnel;
 use self::wire::{NoHead, Wire};
 use super::lifetime::{Lifetime, Phase};
 use super::requests::Requests;
@@ -29,30 +30,40 @@ use crate::upstream::{LocalBody, UpgradedUpstream};
 /// Serves requests until either side closes, time is up or the connection is told to close.
 pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime>, limits: &Limits) {
     let wire = Rc::new(RefCell::new(Wire::new(stream, Rc::clone(lifetime), limits)));
-    let mut next = Next::Request;
-    while next == Next::Request {
+    let end = loop {
         let idle_limit = idle_limit(&requests, limits);
         lifetime.enter(Phase::Idle, Some(idle_limit));
-        next = match wire::read_head(&wire).await {
-            Ok(head) => Box::pin(exchange(&wire, head, &requests, idle_limit)).await,
+        let next = match wire::read_head(&wire).await {
+            Ok(head) => Box::pin(exchange(&wire, head, &requests)).await,
             Err(NoHead::End) => Next::Close,
             Err(NoHead::Refused(status)) => {
                 refuse_head(&wire, status).await;
                 Next::Close
             }
         };
-    }
-    if next == Next::Close {
-        wire::close(&wire).await;
+        if !matches!(next, Next::Request) {
+            break (next, idle_limit);
+        }
+    };
+    match end {
+        (Next::Close, _) => wire::close(&wire).await,
+        (Next::Tunnel(tunnel), idle_limit) => {
+            // Nobody else reads a request's body by now: one that asks for a tunnel has none.
+            if let Ok(wire) = Rc::try_unwrap(wire) {
+                tunnel.run(wire.into_inner(), idle_limit).await;
+            }
+        }
+        (Next::Request | Next::Gone, _) => {}
     }
 }
 
 /// What follows an exchange.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Next {
     Request,
     Close,
-    /// The socket is gone, or was handed to a tunnel that has ended.
+    /// The backend switched protocols.
+    Tunnel(Box<Tunnel>),
+    /// The client left, or was cut off.
     Gone,
 }
 
@@ -63,26 +74,26 @@ fn idle_limit(requests: &Requests, limits: &Limits) -> Duration {
     }
 }
 
-async fn exchange(wire: &Rc<RefCell<Wire>>, head: RequestHead, requests: &Requests, idle_limit: Duration) -> Next {
+async fn exchange(wire: &Rc<RefCell<Wire>>, head: RequestHead, requests: &Requests) -> Next {
     let lifetime = wire.borrow().lifetime();
     lifetime.enter(Phase::Busy, None);
     let version = head.parts.version;
     let method = head.parts.method.clone();
     let keep_alive = head.keep_alive;
     let (request, body_follows) = with_body(wire, head);
-    let answering = wire::unless_client_leaves(wire, body_follows, requests.answer(request));
+    let answering = wire::unless_client_leaves(wire, requests.answer(request));
     let Some((mut response, keep_open)) = answering.await else {
         return Next::Gone;
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let backend = response.extensions_mut().remove::<UpgradedUpstream>().and_then(|upgraded| upgraded.take());
         return match backend {
-            Some(backend) => tunnel::run(wire, response, backend, idle_limit).await,
-            None => Next::Close,
+            Some(backend) if !body_follows => Next::Tunnel(Box::new(Tunnel::new(response, backend))),
+            Some(_) | None => Next::Close,
         };
     }
     let keep_alive = keep_alive && keep_open && version == Version::HTTP_11 && !lifetime.is_closing();
-    let answer = Answer { method, version, keep_alive, body_follows };
+    let answer = Answer { method, version, keep_alive };
     match outbound::write(wire, response, answer).await {
         Ok(true) if wire.borrow_mut().body_is_over() => Next::Request,
         Ok(_) => Next::Close,
@@ -107,8 +118,7 @@ async fn refuse_head(wire: &Rc<RefCell<Wire>>, status: StatusCode) {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request's header is too large.",
         _ => "The request is malformed.",
     };
-    let answer =
-        Answer { method: http::Method::GET, version: Version::HTTP_11, keep_alive: false, body_follows: false };
+    let answer = Answer { method: http::Method::GET, version: Version::HTTP_11, keep_alive: false };
     // The peer may be gone already; there is nobody else to tell.
     let _ = outbound::write(wire, respond(status, sentence).map(LocalBody::from), answer).await;
 }

@@ -25,8 +25,6 @@ pub(super) struct Answer {
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) keep_alive: bool,
-    /// The request has a body, which may not have been read to its end.
-    pub(super) body_follows: bool,
 }
 
 /// Writes `response` to its end. Says whether the connection may be used again.
@@ -37,7 +35,7 @@ pub(super) async fn write(wire: &Rc<RefCell<Wire>>, response: Response<LocalBody
     let mut out = BytesMut::new();
     write_response_head(&mut out, parts.status, &parts.headers, framing, connection(keep_alive, answer.version));
     let body = if framing == Framing::None { LocalBody::Empty } else { body };
-    let mut writer = Writer::new(out, body, framing, !answer.body_follows);
+    let mut writer = Writer::new(out, body, framing);
     let lifetime = wire.borrow().lifetime();
     let written = poll_fn(|cx| {
         lifetime.watch(cx);
@@ -59,13 +57,12 @@ struct Writer {
     /// What stands in `data` is a chunk whose end has not been written.
     chunk_open: bool,
     body_over: bool,
-    watch_client: bool,
 }
 
 impl Writer {
-    fn new(out: BytesMut, body: LocalBody, framing: Framing, watch_client: bool) -> Self {
+    fn new(out: BytesMut, body: LocalBody, framing: Framing) -> Self {
         let body_over = framing == Framing::None;
-        Self { out, data: Bytes::new(), body, framing, chunk_open: false, body_over, watch_client }
+        Self { out, data: Bytes::new(), body, framing, chunk_open: false, body_over }
     }
 
     /// The wire is borrowed for single steps only: polling the answer's body may read the request's from it.
@@ -86,7 +83,7 @@ impl Writer {
                 return Poll::Ready(Ok(()));
             }
             if body_waits {
-                return match self.watch_client && wire.borrow_mut().poll_left(cx).is_ready() {
+                return match wire.borrow_mut().poll_left(cx).is_ready() {
                     true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
                     false => Poll::Pending,
                 };

@@ -1,9 +1,8 @@
 //! After a 101: bytes both ways, until either side is done (RFC 9110, section 7.8).
 
-use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
-use std::rc::Rc;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use bytes::{Buf, BytesMut};
 use http::Response;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
-use super::Next;
 use super::wire::Wire;
 use crate::http1::encode::write_response_head;
 use crate::http1::framing::Framing;
@@ -19,31 +17,35 @@ use crate::proxy::lifetime::{Lifetime, Phase};
 use crate::tls::stream::TlsStream;
 use crate::upstream::{LocalBody, UpgradedIo};
 
-/// Sends the 101 and becomes the tunnel that it opened.
-pub(super) async fn run(
-    wire: &Rc<RefCell<Wire>>,
+/// A connection about to become a tunnel.
+pub(super) struct Tunnel {
     response: Response<LocalBody>,
-    mut backend: UpgradedIo,
-    idle_limit: Duration,
-) -> Next {
-    let lifetime = wire.borrow().lifetime();
-    let (parts, _) = response.into_parts();
-    let mut head = BytesMut::new();
-    write_response_head(&mut head, parts.status, &parts.headers, Framing::None, Some("upgrade"));
-    let mut wire = wire.borrow_mut();
-    let wire = &mut *wire;
-    let mut client = Client { stream: &mut wire.stream, ahead: &mut wire.input, head, lifetime: &lifetime, idle_limit };
-    let ended = std::future::poll_fn({
-        let mut copying = Box::pin(copy_bidirectional(&mut client, &mut backend));
-        let lifetime = Rc::clone(&lifetime);
-        move |cx| match lifetime.poll_overdue(cx) {
+    backend: UpgradedIo,
+}
+
+impl Tunnel {
+    /// `response` is the backend's 101, with the protocol that it switched to.
+    pub(super) fn new(response: Response<LocalBody>, backend: UpgradedIo) -> Self {
+        Self { response, backend }
+    }
+
+    /// Sends the 101 and copies until either side is done or both are silent for `idle_limit`.
+    pub(super) async fn run(mut self, mut wire: Wire, idle_limit: Duration) {
+        let lifetime = wire.lifetime();
+        let (parts, _) = self.response.into_parts();
+        let mut head = BytesMut::new();
+        write_response_head(&mut head, parts.status, &parts.headers, Framing::None, Some("upgrade"));
+        let mut client =
+            Client { stream: &mut wire.stream, ahead: &mut wire.input, head, lifetime: &lifetime, idle_limit };
+        client.lives();
+        let mut copying = pin!(copy_bidirectional(&mut client, &mut self.backend));
+        // However it ends, both sides are closed by being dropped.
+        let _: io::Result<(u64, u64)> = poll_fn(|cx| match lifetime.poll_overdue(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => copying.as_mut().poll(cx),
-        }
-    });
-    // However it ends, both sides are closed by being dropped.
-    let _: io::Result<(u64, u64)> = ended.await;
-    Next::Gone
+        })
+        .await;
+    }
 }
 
 /// The client's side: what it sent ahead is read first, the head is written first, and every byte counts as life.

@@ -15,7 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use crate::config::model::Limits;
 use crate::http1::body::BodyDecoder;
 use crate::http1::framing::Framing;
-use crate::http1::head::{HeadLimits, RequestHead, parse_request};
+use crate::http1::head::{RequestHead, parse_request};
+use crate::http1::limits::HeadLimits;
 use crate::http1::scan::HeadScanner;
 use crate::proxy::lifetime::{Lifetime, Phase};
 use crate::tls::stream::TlsStream;
@@ -153,7 +154,12 @@ impl Wire {
     }
 
     /// Ready when the client has closed. What it sends ahead is kept, up to a bound.
+    ///
+    /// While its body has not been read to the end, whoever reads that notices.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.decoder.is_end() {
+            return Poll::Pending;
+        }
         while self.input.len() < PIPELINE_BYTES {
             match ready!(self.poll_read(cx, HEAD_READ_BYTES)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
@@ -171,22 +177,13 @@ pub(super) async fn read_head(wire: &Rc<RefCell<Wire>>) -> Result<RequestHead, N
 }
 
 /// Runs `work`; `None` if the client leaves before it is done, so that nothing goes on for nobody.
-///
-/// While a body follows, whoever reads it notices.
-pub(super) async fn unless_client_leaves<T>(
-    wire: &Rc<RefCell<Wire>>,
-    body_follows: bool,
-    work: impl Future<Output = T>,
-) -> Option<T> {
+pub(super) async fn unless_client_leaves<T>(wire: &Rc<RefCell<Wire>>, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     poll_fn(|cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
         }
-        match !body_follows && wire.borrow_mut().poll_left(cx).is_ready() {
-            true => Poll::Ready(None),
-            false => Poll::Pending,
-        }
+        wire.borrow_mut().poll_left(cx).map(|()| None)
     })
     .await
 }
