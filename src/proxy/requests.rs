@@ -8,10 +8,10 @@ use std::time::Instant;
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::authority::authority;
-use super::error::RequestError;
+use super::error::{Blame, RequestError};
 use super::forwarded::{self, Forwarding, Peer};
 use super::hop_by_hop;
 use super::identity_headers;
@@ -20,7 +20,7 @@ use super::standing::Standing;
 use super::worker::Worker;
 use crate::hostname::Hostname;
 use crate::snapshot::host::Host;
-use crate::upstream::{LocalBody, Side, UpstreamError};
+use crate::upstream::{LocalBody, UpstreamError};
 
 /// Answers the requests of one connection.
 pub struct Requests {
@@ -47,12 +47,33 @@ impl Requests {
     pub async fn answer(&self, request: Request<LocalBody>) -> (Response<LocalBody>, bool) {
         let started = Instant::now();
         let result = self.forward(request).await;
-        let host = Arc::clone(&self.standing.borrow().host);
         let keep_open = !matches!(result, Err(RequestError::TrustChanged));
-        let response = result.unwrap_or_else(|error| refuse(&host, &error));
-        host.metrics.request(response.status().as_u16());
+        let response = match result {
+            Ok(response) => {
+                self.standing.borrow().host.metrics.request(response.status().as_u16());
+                response
+            }
+            Err(error) => self.refuse(&error),
+        };
         self.worker.shared.observer.metrics().request_duration(started.elapsed());
         (response, keep_open)
+    }
+
+    /// The answer of our own to a request that ends here, or to a head that never became one. Counts and logs it.
+    pub fn refuse(&self, error: &RequestError) -> Response<LocalBody> {
+        let host = &self.standing.borrow().host;
+        match error.blame() {
+            Blame::Client(refusal) => {
+                host.metrics.request_refused(refusal);
+                log_refusal(host, &self.peer, error);
+            }
+            Blame::Backend(cause) => {
+                host.metrics.upstream_error(cause.reason());
+                log_upstream(host, cause);
+            }
+        }
+        host.metrics.request(error.status().as_u16());
+        respond(error.status(), error.sentence()).map(LocalBody::from)
     }
 
     async fn forward(&self, request: Request<LocalBody>) -> Result<Response<LocalBody>, RequestError> {
@@ -135,15 +156,15 @@ fn refuse_method(method: &Method) -> Result<(), RequestError> {
     }
 }
 
-fn refuse(host: &Host, error: &RequestError) -> Response<LocalBody> {
-    match error {
-        RequestError::Upstream(cause) if error.side() == Side::Upstream => {
-            host.metrics.upstream_error(cause.reason());
-            log_upstream(host, cause);
-        }
-        _ => host.metrics.request_refused(error.reason()),
-    }
-    respond(error.status(), error.sentence()).map(LocalBody::from)
+fn log_refusal(host: &Host, peer: &Peer, error: &RequestError) {
+    info!(
+        client.address = peer.address(),
+        originlock.host = %host.name,
+        http.response.status_code = error.status().as_u16(),
+        error.type = error.reason(),
+        error = error as &dyn std::error::Error,
+        "request refused"
+    );
 }
 
 fn log_upstream(host: &Host, error: &UpstreamError) {
