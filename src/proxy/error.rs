@@ -9,6 +9,8 @@ use crate::upstream::{Side, UpstreamError};
 /// A request that ends here.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
+    #[error("the request is malformed: {0}")]
+    Malformed(&'static str),
     #[error("no single usable authority")]
     Authority(#[from] AuthorityError),
     /// RFC 9110, section 15.5.20: the client may try again on another connection.
@@ -27,7 +29,7 @@ impl RequestError {
     /// What the client is answered.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Authority(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::Authority(_) => StatusCode::BAD_REQUEST,
             Self::HostMismatch | Self::TrustChanged => StatusCode::MISDIRECTED_REQUEST,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Upstream(error) => error.status(),
@@ -37,7 +39,9 @@ impl RequestError {
     /// On which side of the proxy it went wrong.
     pub fn side(&self) -> Side {
         match self {
-            Self::Authority(_) | Self::HostMismatch | Self::TrustChanged | Self::Method(_) => Side::Downstream,
+            Self::Malformed(_) | Self::Authority(_) | Self::HostMismatch | Self::TrustChanged | Self::Method(_) => {
+                Side::Downstream
+            }
             Self::Upstream(error) => error.side(),
         }
     }
@@ -45,6 +49,7 @@ impl RequestError {
     /// Log field and metric label.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::Malformed(_) => "malformed",
             Self::Authority(_) => "bad_authority",
             Self::HostMismatch => Reason::HostMismatch.label(),
             Self::TrustChanged => Reason::TrustChanged.label(),
@@ -56,6 +61,7 @@ impl RequestError {
     /// What the client is told: a constant sentence, nothing of the reason.
     pub fn sentence(&self) -> &'static str {
         match self {
+            Self::Malformed(_) => "The request is malformed.",
             Self::Authority(_) => "The request does not name exactly one host.",
             Self::HostMismatch | Self::TrustChanged => "This connection does not serve that host; open another one.",
             Self::Method(_) => "This method is not served here.",

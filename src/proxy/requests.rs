@@ -15,6 +15,7 @@ use super::error::RequestError;
 use super::forwarded::{self, Forwarding, Peer};
 use super::hop_by_hop;
 use super::identity_headers;
+use super::message;
 use super::respond::respond;
 use super::standing::Standing;
 use super::worker::Worker;
@@ -60,6 +61,7 @@ impl Requests {
         let (mut parts, body) = request.into_parts();
         self.same_policy(&host, &parts)?;
         refuse_method(&parts.method)?;
+        message::settle(&mut parts)?;
         let upgrade = hop_by_hop::wanted_upgrade(&parts.headers);
         self.rewrite(&mut parts, upgrade.as_ref())?;
         let client = self.worker.upstreams.client(&host.upstream);
