@@ -19,6 +19,8 @@ pub struct Backend {
 #[derive(Default)]
 struct Seen {
     connections: Mutex<Vec<Connection>>,
+    /// What all connections brought, in the order in which it came.
+    log: Mutex<Vec<u8>>,
     changed: Condvar,
 }
 
@@ -145,10 +147,9 @@ impl Backend {
         self.seen.lock().clone()
     }
 
-    /// All bytes of all connections, as text.
+    /// All bytes of all connections in the order in which they came, as text.
     pub fn text(&self) -> String {
-        let all: Vec<u8> = self.connections().into_iter().flat_map(|connection| connection.bytes).collect();
-        String::from_utf8_lossy(&all).into_owned()
+        String::from_utf8_lossy(&self.seen.log.lock().expect("a whole backend")).into_owned()
     }
 
     /// Waits until what has come is so.
@@ -291,6 +292,7 @@ impl Conversation {
         let read = self.socket.read(&mut buffer);
         let bytes = *read.as_ref().unwrap_or(&0);
         self.input.extend_from_slice(&buffer[..bytes]);
+        self.seen.log.lock().expect("a whole backend").extend_from_slice(&buffer[..bytes]);
         self.seen.change(|connections| {
             connections[self.number].bytes.extend_from_slice(&buffer[..bytes]);
             connections[self.number].closed |= bytes == 0;
