@@ -3,6 +3,11 @@
 mod certificate_log;
 mod curl;
 mod drain;
+mod http_bodies;
+mod http_framing;
+mod http_headers;
+mod http_hosts;
+mod http_upgrade;
 mod live_connections;
 mod matrix;
 mod metrics;
