@@ -103,6 +103,8 @@ pub struct CertificateFields {
     pub version: u32,
     /// Basic constraints say CA:TRUE.
     pub is_ca: bool,
+    /// How many CAs may stand between this one and a leaf; `None`: any number.
+    pub path_length: Option<u32>,
     /// Extended key usage, where present, allows client authentication; key usage, where present, allows signing.
     pub allows_client_auth: bool,
     /// Subject and issuer are the same name.
@@ -158,6 +160,7 @@ impl CertificateFields {
             not_after: Timestamp::from_seconds(certificate.validity().not_after.timestamp()),
             version: certificate.version().0 + 1,
             is_ca: certificate.is_ca(),
+            path_length: path_length(&certificate),
             allows_client_auth: allows_client_auth(&certificate),
             self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),
             key: key_kind(spki),
@@ -175,6 +178,10 @@ impl CertificateFields {
 pub fn crl_next_update(der: &[u8]) -> Option<Option<Timestamp>> {
     let (_, list) = CertificateRevocationList::from_der(der).ok()?;
     Some(list.next_update().map(|time| Timestamp::from_seconds(time.timestamp())))
+}
+
+fn path_length(certificate: &X509Certificate<'_>) -> Option<u32> {
+    certificate.basic_constraints().ok()??.value.path_len_constraint
 }
 
 fn allows_client_auth(certificate: &X509Certificate<'_>) -> bool {

@@ -24,6 +24,14 @@ pub struct CaCertificate {
     pub subject: Arc<str>,
 }
 
+/// Whether a CA certificate stands for a chain that leads to its key. The better answer is the greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Vouches {
+    OutOfTime,
+    PathTooLong,
+    Yes,
+}
+
 /// Why certificates make no bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -72,18 +80,35 @@ impl CaBundle {
         &self.anchors
     }
 
-    /// The certificate behind `anchor` that is valid at `now`; if none is, the one that was valid longest.
+    /// The certificate behind `anchor`, and whether it vouches at `now` for a leaf that `between` further CAs lie above.
     ///
-    /// webpki takes an anchor for a name and a key. A CA that was re-issued with its key has several certificates,
-    /// and any of them that is in its time will do.
-    pub(super) fn behind(&self, anchor: &TrustAnchor<'_>, now: Timestamp) -> Option<(&CaCertificate, bool)> {
+    /// webpki takes an anchor for a name and a key, and looks neither at its dates nor at its path length. A CA that was
+    /// re-issued with its key has several certificates, and any of them that vouches will do.
+    pub(super) fn behind(
+        &self,
+        anchor: &TrustAnchor<'_>,
+        now: Timestamp,
+        between: usize,
+    ) -> Option<(&CaCertificate, Vouches)> {
         let same = self.anchors.iter().zip(&self.certificates).filter_map(|(candidate, certificate)| {
             let same = candidate.subject == anchor.subject
                 && candidate.subject_public_key_info == anchor.subject_public_key_info;
             same.then_some((certificate, certificate.summary.fields.as_ref()?))
         });
-        let in_time = |fields: &CertificateFields| fields.not_before <= now && now <= fields.not_after;
-        same.max_by_key(|(_, fields)| (in_time(fields), fields.not_after))
-            .map(|(certificate, fields)| (certificate, in_time(fields)))
+        same.map(|(certificate, fields)| (certificate, Vouches::of(fields, now, between), fields.not_after))
+            .max_by_key(|(_, vouches, not_after)| (*vouches, *not_after))
+            .map(|(certificate, vouches, _)| (certificate, vouches))
+    }
+}
+
+impl Vouches {
+    fn of(ca: &CertificateFields, now: Timestamp, between: usize) -> Self {
+        let long_enough =
+            ca.path_length.and_then(|length| usize::try_from(length).ok()).is_none_or(|most| between <= most);
+        match ca.not_before <= now && now <= ca.not_after {
+            false => Self::OutOfTime,
+            true if !long_enough => Self::PathTooLong,
+            true => Self::Yes,
+        }
     }
 }

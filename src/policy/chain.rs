@@ -9,11 +9,11 @@ use webpki::{
     UnknownStatusPolicy, VerifiedPath,
 };
 
-use super::bundle::CaBundle;
+use super::bundle::{CaBundle, Vouches};
 use super::crl::Crl;
 use super::verdict::Reason;
 use crate::clock::Timestamp;
-use crate::x509::CertificateSummary;
+use crate::x509::{CertificateFields, CertificateSummary};
 
 /// What a good chain ends in.
 pub(super) struct Anchored {
@@ -44,11 +44,16 @@ pub(super) fn verify(
             None,
         )
         .map_err(reason)?;
-    let (ca, in_time) = bundle.behind(path.anchor(), now).ok_or(Reason::UnknownIssuer)?;
-    if !in_time {
-        return Err(Reason::Expired);
+    let between = intermediates_of(&path).ok_or(Reason::BadEncoding)?;
+    // RFC 5280, section 4.2.1.9: a CA that names itself anew does not count.
+    let length = between.iter().filter(|fields| !fields.self_issued).count();
+    let (ca, vouches) = bundle.behind(path.anchor(), now, length).ok_or(Reason::UnknownIssuer)?;
+    match vouches {
+        Vouches::OutOfTime => return Err(Reason::Expired),
+        Vouches::PathTooLong => return Err(Reason::ChainTooLong),
+        Vouches::Yes => {}
     }
-    let ends = ends_of_path(&path).chain(ca.summary.fields.as_ref().map(|fields| fields.not_after));
+    let ends = between.iter().chain(ca.summary.fields.as_ref()).map(|fields| fields.not_after);
     let valid_until = ends.chain(crls.iter().map(|crl| crl.next_update())).min().unwrap_or(now);
     Ok(Anchored { ca: Arc::clone(&ca.subject), valid_until })
 }
@@ -64,10 +69,11 @@ fn revocation<'a>(lists: &'a [&'a webpki::CertRevocationList<'a>]) -> Option<Rev
     Some(builder.build())
 }
 
-fn ends_of_path<'a>(path: &'a VerifiedPath<'a>) -> impl Iterator<Item = Timestamp> + 'a {
+/// `None` if one of them cannot be read: its end would be unknown.
+fn intermediates_of(path: &VerifiedPath<'_>) -> Option<Vec<CertificateFields>> {
     path.intermediate_certificates()
-        .map(|certificate| CertificateSummary::read(&CertificateDer::from(certificate.der().to_vec())))
-        .filter_map(|summary| Some(summary.fields?.not_after))
+        .map(|certificate| CertificateSummary::read(&CertificateDer::from(certificate.der().to_vec())).fields)
+        .collect()
 }
 
 fn unix_time(now: Timestamp) -> UnixTime {

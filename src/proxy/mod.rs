@@ -13,6 +13,7 @@ mod http2;
 pub mod identity_headers;
 pub mod lifetime;
 pub mod listener;
+mod message;
 mod requests;
 pub mod respond;
 mod standing;

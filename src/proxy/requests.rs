@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use tracing::{info, warn};
 
 use super::authority::authority;
@@ -16,6 +16,7 @@ use super::error::{Blame, RequestError};
 use super::forwarded::{self, Forwarding, Peer};
 use super::hop_by_hop;
 use super::identity_headers;
+use super::message;
 use super::respond::respond;
 use super::standing::Standing;
 use super::worker::Worker;
@@ -82,7 +83,9 @@ impl Requests {
         let (mut parts, body) = request.into_parts();
         self.same_policy(&host, &parts)?;
         refuse_method(&parts.method)?;
-        let upgrade = hop_by_hop::wanted_upgrade(&parts.headers);
+        message::settle(&mut parts)?;
+        // HTTP/1.0 has no 101 (RFC 9110, section 7.8).
+        let upgrade = hop_by_hop::wanted_upgrade(&parts.headers).filter(|_| parts.version == Version::HTTP_11);
         self.rewrite(&mut parts, upgrade.as_ref())?;
         let client = self.worker.upstreams.client(&host.upstream);
         let mut response = client.send(Request::from_parts(parts, body)).await?;
@@ -106,7 +109,7 @@ impl Requests {
 
     /// The hostname of the handshake is the hostname of the request.
     fn same_policy(&self, host: &Arc<Host>, parts: &Parts) -> Result<(), RequestError> {
-        let authority = authority(parts, parts.version == http::Version::HTTP_2)?;
+        let authority = authority(parts, parts.version == Version::HTTP_2)?;
         let generation = self.worker.shared.current.generation();
         let text = authority.host_text();
         if matches!(&*self.known_host.borrow(), Some((known, name)) if *known == generation && name == text) {
@@ -126,7 +129,7 @@ impl Requests {
     fn rewrite(&self, parts: &mut Parts, upgrade: Option<&HeaderValue>) -> Result<(), RequestError> {
         let standing = self.standing.borrow();
         let verified = standing.is_verified();
-        let named = authority(parts, parts.version == http::Version::HTTP_2)?.text().to_owned();
+        let named = authority(parts, parts.version == Version::HTTP_2)?.text().to_owned();
         hop_by_hop::strip_request(&mut parts.headers);
         identity_headers::strip(&mut parts.headers, verified);
         set_host(parts, &named);

@@ -165,7 +165,7 @@ impl Handshake {
         let (verdict, reason, alert, detail) = match failure {
             Failure::Socket => (judged, Reason::ClientEof, None, None),
             Failure::Tls(error, record) => {
-                let alert = alert::of_certificate_error(&error).or_else(|| alert::in_plain_record(&record));
+                let alert = alert::of_error(&error).or_else(|| alert::in_plain_record(&record));
                 if io::Write::write_all(&mut Socket(&io), &record).is_ok() {
                     linger(io).await;
                 }

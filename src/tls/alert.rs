@@ -36,11 +36,12 @@ pub(super) fn name(alert: AlertDescription) -> &'static str {
     }
 }
 
-/// The alert that rustls sends with an error about the client's certificate.
-pub(super) fn of_certificate_error(error: &Error) -> Option<AlertDescription> {
+/// The alert that rustls sends with an error once it encrypts what it sends.
+pub(super) fn of_error(error: &Error) -> Option<AlertDescription> {
     match error {
         Error::InvalidCertificate(error) => Some(error.clone().into()),
         Error::NoCertificatesPresented => Some(AlertDescription::CertificateRequired),
+        Error::NoApplicationProtocol => Some(AlertDescription::NoApplicationProtocol),
         _ => None,
     }
 }

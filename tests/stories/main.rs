@@ -1,4 +1,19 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
-mod observe;
+mod certificate_log;
+mod curl;
+mod drain;
+mod http_bodies;
+mod http_framing;
+mod http_headers;
+mod http_hosts;
+mod http_upgrade;
+mod live_connections;
+mod matrix;
+mod metrics;
+mod openssl;
+mod pins;
+mod reload;
+mod sessions;
+mod sni;
 mod support;

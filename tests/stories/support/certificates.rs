@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use originlock::clock::{Clock, Timestamp};
 use originlock::pki::{Ca, CaOptions, Issued, KeyType, LeafOptions, Purpose, Validity, self_signed};
 use originlock::x509::{CertificateFields, CertificateSummary};
@@ -143,6 +145,12 @@ impl Pki {
         Arc::clone(made.entry(shape).or_insert_with(|| Arc::new(self.make(shape))))
     }
 
+    /// A certificate with a key of 1024 bits, and that key, as PEM.
+    pub fn weak_rsa(&self) -> (String, String) {
+        let credential = self.by_openssl("weak", &["rsa:1024"], "-sha256", LEAF_EXTENSIONS);
+        (credential.chain_pem(), credential.key_pem())
+    }
+
     fn make(&self, shape: Shape) -> Credential {
         let of_key = |key_type| LeafOptions { key_type, ..LeafOptions::client("edge", good()) };
         let client = |name: &str| LeafOptions::client(name, good());
@@ -248,6 +256,21 @@ impl Credential {
         Self { chain, key: PrivateKeyDer::try_from(key.serialize_der()).expect("a key") }
     }
 
+    /// The chain as other programs read it.
+    pub fn chain_pem(&self) -> String {
+        self.chain.iter().map(|der| pem("CERTIFICATE", der)).collect()
+    }
+
+    /// The key as other programs read it.
+    pub fn key_pem(&self) -> String {
+        let label = match &self.key {
+            PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+            PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+            _ => "PRIVATE KEY",
+        };
+        pem(label, self.key.secret_der())
+    }
+
     /// What the leaf says.
     pub fn summary(&self) -> CertificateSummary {
         CertificateSummary::read(&self.chain[0])
@@ -316,4 +339,11 @@ pub fn around(days: u32) -> Validity {
 pub fn from_to(from: i64, to: i64) -> Validity {
     let at = |days: i64| Timestamp::from_seconds(now().seconds() + days * 86_400);
     Validity { not_before: at(from), not_after: at(to) }
+}
+
+/// RFC 7468.
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).expect("ASCII")).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

@@ -43,8 +43,9 @@ impl Version {
 #[derive(Clone)]
 pub struct Client {
     pub address: SocketAddr,
-    /// `None`: no SNI is sent.
-    name: Option<String>,
+    /// What is asked for in the SNI and in `Host`.
+    name: String,
+    sni: bool,
     version: Option<Version>,
     credential: Arc<Presented>,
     sessions: Arc<Sessions>,
@@ -66,7 +67,8 @@ impl Client {
     pub fn new(address: SocketAddr, name: &str) -> Self {
         Self {
             address,
-            name: Some(name.to_owned()),
+            name: name.to_owned(),
+            sni: true,
             version: None,
             credential: Arc::default(),
             sessions: Arc::default(),
@@ -100,11 +102,11 @@ impl Client {
 
     /// Asks for another name, with the same certificate and sessions.
     pub fn asking_for(&self, name: &str) -> Self {
-        Self { name: Some(name.to_owned()), ..self.clone() }
+        Self { name: name.to_owned(), ..self.clone() }
     }
 
     pub fn without_sni(mut self) -> Self {
-        self.name = None;
+        self.sni = false;
         self
     }
 
@@ -125,15 +127,15 @@ impl Client {
         let socket = TcpStream::connect(self.address).expect("the listener is there");
         socket.set_nodelay(true).expect("an option");
         socket.set_read_timeout(Some(PATIENCE)).expect("an option");
-        let name = ServerName::try_from(self.name.clone().unwrap_or_else(|| "nobody.invalid".into())).expect("a name");
-        let tls = ClientConnection::new(Arc::new(self.config()), name).expect("a connection");
+        let name = ServerName::try_from(self.name.clone()).expect("a name");
         let offered = self.sessions.offered();
+        let tls = ClientConnection::new(Arc::new(self.config()), name).expect("a connection");
         let mut stream = StreamOwned::new(tls, Wire { socket, piece: self.piece });
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).map_err(Refused::from)?;
         }
         let offered_session = self.sessions.offered() > offered;
-        Ok(Connection { stream, offered_session, host: self.name.clone().unwrap_or_default(), buffer: Vec::new() })
+        Ok(Connection { stream, offered_session, host: self.name.clone(), buffer: Vec::new() })
     }
 
     /// Connects and asks for `/`.
@@ -160,14 +162,14 @@ impl Client {
             true => Resumption::store(Arc::clone(&self.sessions) as Arc<dyn ClientSessionStore>),
             false => Resumption::disabled(),
         };
-        config.enable_sni = self.name.is_some();
+        config.enable_sni = self.sni;
         config.alpn_protocols.clone_from(&self.alpn);
         config
     }
 
     /// The name asked for.
     pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
+        &self.name
     }
 }
 

@@ -39,7 +39,7 @@ impl Http2 {
         let config = client.clone().alpn(&["h2"]).config();
         let name = ServerName::try_from(client.name().to_owned()).expect("a name");
         let address = client.address;
-        let opened = runtime.block_on(timeout(PATIENCE, async {
+        let opened = in_time(&runtime, async {
             let socket = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
             let connector = TlsConnector::from(Arc::new(config));
             let stream = connector.connect(name, socket).await.map_err(|error| error.to_string())?;
@@ -47,8 +47,8 @@ impl Http2 {
             let opened = handshake(TokioExecutor::new(), io).await.map_err(|error| error.to_string())?;
             let (sender, connection) = opened;
             Ok::<_, String>((sender, tokio::spawn(connection)))
-        }));
-        let (sender, driver) = opened.expect("in time")?;
+        });
+        let (sender, driver) = opened?;
         Ok(Self { runtime, sender, driver: Some(driver), authority: client.name().to_owned() })
     }
 
@@ -56,20 +56,23 @@ impl Http2 {
         let request = http::Request::get(format!("https://{}{path}", self.authority)).body(Empty::new());
         let request = request.expect("a request");
         let sender = &mut self.sender;
-        let answered = self.runtime.block_on(timeout(PATIENCE, async {
+        in_time(&self.runtime, async {
             poll_fn(|cx| sender.poll_ready(cx)).await.map_err(|error| error.to_string())?;
             let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
             let status = response.status().as_u16();
             let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
             Ok(Response { status, body: String::from_utf8_lossy(&body).into_owned() })
-        }));
-        answered.expect("an answer in time")
+        })
     }
 
     /// Waits until the server has ended the connection.
     pub fn wait_for_end(&mut self) {
         let driver = self.driver.take().expect("it ends once");
         // How it ends, with or without an error, is the server's business.
-        let _ended = self.runtime.block_on(timeout(PATIENCE, driver)).expect("the server closes in time");
+        let _ended = in_time(&self.runtime, driver);
     }
+}
+
+fn in_time<F: Future>(runtime: &Runtime, work: F) -> F::Output {
+    runtime.block_on(async { timeout(PATIENCE, work).await.expect("in time") })
 }
