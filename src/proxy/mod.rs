@@ -10,6 +10,7 @@ mod frames;
 pub mod hop_by_hop;
 mod http1;
 mod http2;
+pub mod identities;
 pub mod identity_headers;
 pub mod lifetime;
 pub mod listener;

@@ -103,7 +103,8 @@ impl Requests {
     fn current_host(&self) -> Result<Arc<Host>, RequestError> {
         let mut standing = self.standing.borrow_mut();
         let shared = &self.worker.shared;
-        standing.refresh(&shared.current, &shared.clock).map_err(|_| RequestError::TrustChanged)?;
+        let refreshed = standing.refresh(&shared.current, &shared.clock, &self.worker.identities);
+        refreshed.map_err(|_| RequestError::TrustChanged)?;
         Ok(Arc::clone(&standing.host))
     }
 
