@@ -84,7 +84,9 @@ fn enforcing_holds_for_every_request_that_begins_after_the_reload() {
                 assert!(connection.ends());
             });
         }
-        world.wait_for_metric("originlock_connections_open", 8.0);
+        for _ in 0..8 {
+            world.next_handshake();
+        }
         world.change_and_reload(|setup| setup.host(SHOP).mode = "enforce".into());
         enforced.store(true, Ordering::SeqCst);
     });

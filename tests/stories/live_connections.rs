@@ -200,7 +200,8 @@ fn a_more_specific_host_takes_over_the_connections_of_its_name() {
 fn a_revocation_list_that_runs_out_ends_connections_and_lets_nobody_in() {
     let world = World::builder().crl("ours", &pki().crl()).host(HostSetup::new(SHOP).enforce("ours")).start();
     let edge = world.client(SHOP).presenting(Shape::P256).remembering();
-    let open = Open::both(&edge);
+    let mut open = Open::both(&edge);
+    open.iter_mut().for_each(|connection| connection.expect_verify("SUCCESS"));
     world.set_clock(DAY * CRL_DAYS + Duration::from_secs(1));
     open.into_iter().for_each(Open::expect_misdirected_and_closed);
     let refused = edge.get().map(|_| ()).expect_err("it is refused");
