@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use originlock::policy::verdict::Reason;
-use originlock::telemetry::metrics::Metrics;
+use originlock::telemetry::metrics::{Metrics, Refusal};
+use originlock::upstream::UpstreamError;
 
 /// The top modules by row. A module imports from rows below its own.
 const ROWS: [&[&str]; 9] = [
@@ -116,6 +117,9 @@ fn every_reason_and_metric_has_its_place_in_the_reference() {
     for family in families.lines().filter_map(|line| line.strip_prefix("# TYPE originlock_")) {
         let name = family.split(' ').next().unwrap_or_default();
         assert!(metrics.contains(&format!("\n| `originlock_{name}` |")), "originlock_{name}");
+    }
+    for reason in Refusal::ALL.map(Refusal::label).into_iter().chain(UpstreamError::REASONS) {
+        assert!(metrics.contains(&format!("\n| `{reason}` |")), "{reason}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! `originlock check`: what will happen with a configuration, or all that is wrong with it.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::{Ended, OutputFormat, output};
@@ -23,12 +24,13 @@ pub(super) fn run(path: &Path, format: OutputFormat) -> anyhow::Result<Ended> {
     match format {
         OutputFormat::Text => {
             output::problems(&problems, format);
-            snapshot.all.iter().for_each(|host| print!("{}", describe(host)));
-            println!("{}: this configuration can be used ({} host blocks)", path.display(), snapshot.all.len());
+            let mut out = io::stdout().lock();
+            snapshot.all.iter().try_for_each(|host| write!(out, "{}", describe(host)))?;
+            writeln!(out, "{}: this configuration can be used ({} host blocks)", path.display(), snapshot.all.len())?;
         }
         OutputFormat::Json => {
             let hosts: Vec<_> = snapshot.all.iter().map(|host| server::view(host)).collect();
-            println!("{}", serde_json::json!({ "hosts": hosts, "problems": problems.to_json() }));
+            writeln!(io::stdout(), "{}", serde_json::json!({ "hosts": hosts, "problems": problems.to_json() }))?;
         }
     }
     Ok(Ended::Done)

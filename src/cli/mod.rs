@@ -103,6 +103,9 @@ pub fn main() -> ExitCode {
     };
     ended
         .unwrap_or_else(|error| {
+            if output::is_closed_pipe(&error) {
+                return Ended::Done;
+            }
             eprintln!("originlock: {error:#}");
             Ended::Failed
         })

@@ -1,6 +1,6 @@
 //! What all verbs print alike.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use super::OutputFormat;
 use crate::config::problem::Problems;
@@ -18,6 +18,11 @@ pub(super) fn colour_on_stdout() -> bool {
 /// The environment's word on it (no-color.org).
 fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether whoever read the output has read enough, as `head` does.
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Prints what is wrong with a configuration.

@@ -183,12 +183,14 @@ impl BodyDecoder {
             self.state = State::Trailers(scanner);
             return Ok(Decoded::NeedMore);
         };
-        self.state = State::End;
         let section = buf.split_to(end).freeze();
         if section.len() == 2 {
+            self.state = State::End;
             return Ok(Decoded::End);
         }
         let mut fields = parse_trailers(&section, &self.limits).map_err(BodyError::Trailers)?;
+        // Only now: a body that ended badly has no end behind which another message could begin.
+        self.state = State::End;
         trailers::remove_forbidden(&mut fields);
         Ok(if fields.is_empty() { Decoded::End } else { Decoded::Trailers(fields) })
     }

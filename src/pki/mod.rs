@@ -56,6 +56,8 @@ pub struct Validity {
 impl Validity {
     /// `days` from `now`, begun five minutes ago.
     pub fn days(now: Timestamp, days: u32) -> Self {
+        // Whole seconds are all that a certificate can say.
+        let now = Timestamp::from_seconds(now.seconds());
         let backdated = i64::try_from(BACKDATED.as_secs()).unwrap_or(0);
         Self {
             not_before: Timestamp::from_seconds(now.seconds().saturating_sub(backdated)),

@@ -41,7 +41,7 @@ pub async fn run(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
     let handshake = hello.accept(Arc::clone(&host.tls), &host.client_auth, &worker.shared.clock);
     let handshake = timeout_at(deadline, handshake).await.unwrap_or_else(|_| Handshake::timed_out());
     arrival.record(&host, name.clone(), &handshake);
-    if let Some(session) = Session::new(handshake, host, name, peer, &snapshot) {
+    if let Some(session) = Session::new(worker, handshake, host, name, peer, &snapshot) {
         session.serve(worker, registered.lifetime(), &snapshot).await;
     }
 }
@@ -121,6 +121,7 @@ struct Session {
 
 impl Session {
     fn new(
+        worker: &Worker,
         handshake: Handshake,
         host: Arc<Host>,
         server_name: Option<Hostname>,
@@ -131,7 +132,7 @@ impl Session {
         let verdict: Verdict = handshake.verdict;
         Some(Self {
             stream: handshake.stream?,
-            standing: Standing::new(host, verdict, proof, snapshot),
+            standing: Standing::new(host, verdict, proof, snapshot, &worker.identities),
             http2: handshake.negotiated.alpn == Some("h2"),
             peer,
         })

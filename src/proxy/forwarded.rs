@@ -53,6 +53,11 @@ impl Peer {
         Self { address: value(address.to_string()), node, last: RefCell::new(None) }
     }
 
+    /// The peer's address as text.
+    pub fn address(&self) -> &str {
+        self.address.to_str().unwrap_or_default()
+    }
+
     fn host_values(&self, host: &str) -> HostValues {
         let mut last = self.last.borrow_mut();
         match &*last {

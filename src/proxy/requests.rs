@@ -7,20 +7,21 @@ use std::time::Instant;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use tracing::warn;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use tracing::{info, warn};
 
 use super::authority::authority;
-use super::error::RequestError;
+use super::error::{Blame, RequestError};
 use super::forwarded::{self, Forwarding, Peer};
 use super::hop_by_hop;
 use super::identity_headers;
+use super::message;
 use super::respond::respond;
 use super::standing::Standing;
 use super::worker::Worker;
 use crate::hostname::Hostname;
 use crate::snapshot::host::Host;
-use crate::upstream::{LocalBody, Side, UpstreamError};
+use crate::upstream::{LocalBody, UpstreamError};
 
 /// Answers the requests of one connection.
 pub struct Requests {
@@ -47,12 +48,33 @@ impl Requests {
     pub async fn answer(&self, request: Request<LocalBody>) -> (Response<LocalBody>, bool) {
         let started = Instant::now();
         let result = self.forward(request).await;
-        let host = Arc::clone(&self.standing.borrow().host);
         let keep_open = !matches!(result, Err(RequestError::TrustChanged));
-        let response = result.unwrap_or_else(|error| refuse(&host, &error));
-        host.metrics.request(response.status().as_u16());
+        let response = match result {
+            Ok(response) => {
+                self.standing.borrow().host.metrics.request(response.status().as_u16());
+                response
+            }
+            Err(error) => self.refuse(&error),
+        };
         self.worker.shared.observer.metrics().request_duration(started.elapsed());
         (response, keep_open)
+    }
+
+    /// The answer of our own to a request that ends here, or to a head that never became one. Counts and logs it.
+    pub fn refuse(&self, error: &RequestError) -> Response<LocalBody> {
+        let host = &self.standing.borrow().host;
+        match error.blame() {
+            Blame::Client(refusal) => {
+                host.metrics.request_refused(refusal);
+                log_refusal(host, &self.peer, error);
+            }
+            Blame::Backend(cause) => {
+                host.metrics.upstream_error(cause.reason());
+                log_upstream(host, cause);
+            }
+        }
+        host.metrics.request(error.status().as_u16());
+        respond(error.status(), error.sentence()).map(LocalBody::from)
     }
 
     async fn forward(&self, request: Request<LocalBody>) -> Result<Response<LocalBody>, RequestError> {
@@ -60,7 +82,9 @@ impl Requests {
         let (mut parts, body) = request.into_parts();
         self.same_policy(&host, &parts)?;
         refuse_method(&parts.method)?;
-        let upgrade = hop_by_hop::wanted_upgrade(&parts.headers);
+        message::settle(&mut parts)?;
+        // HTTP/1.0 has no 101 (RFC 9110, section 7.8).
+        let upgrade = hop_by_hop::wanted_upgrade(&parts.headers).filter(|_| parts.version == Version::HTTP_11);
         self.rewrite(&mut parts, upgrade.as_ref())?;
         let client = self.worker.upstreams.client(&host.upstream);
         let mut response = client.send(Request::from_parts(parts, body)).await?;
@@ -78,13 +102,14 @@ impl Requests {
     fn current_host(&self) -> Result<Arc<Host>, RequestError> {
         let mut standing = self.standing.borrow_mut();
         let shared = &self.worker.shared;
-        standing.refresh(&shared.current, &shared.clock).map_err(|_| RequestError::TrustChanged)?;
+        let refreshed = standing.refresh(&shared.current, &shared.clock, &self.worker.identities);
+        refreshed.map_err(|_| RequestError::TrustChanged)?;
         Ok(Arc::clone(&standing.host))
     }
 
     /// The hostname of the handshake is the hostname of the request.
     fn same_policy(&self, host: &Arc<Host>, parts: &Parts) -> Result<(), RequestError> {
-        let authority = authority(parts, parts.version == http::Version::HTTP_2)?;
+        let authority = authority(parts, parts.version == Version::HTTP_2)?;
         let generation = self.worker.shared.current.generation();
         let text = authority.host_text();
         if matches!(&*self.known_host.borrow(), Some((known, name)) if *known == generation && name == text) {
@@ -104,7 +129,7 @@ impl Requests {
     fn rewrite(&self, parts: &mut Parts, upgrade: Option<&HeaderValue>) -> Result<(), RequestError> {
         let standing = self.standing.borrow();
         let verified = standing.is_verified();
-        let named = authority(parts, parts.version == http::Version::HTTP_2)?.text().to_owned();
+        let named = authority(parts, parts.version == Version::HTTP_2)?.text().to_owned();
         hop_by_hop::strip_request(&mut parts.headers);
         identity_headers::strip(&mut parts.headers, verified);
         set_host(parts, &named);
@@ -135,15 +160,15 @@ fn refuse_method(method: &Method) -> Result<(), RequestError> {
     }
 }
 
-fn refuse(host: &Host, error: &RequestError) -> Response<LocalBody> {
-    match error {
-        RequestError::Upstream(cause) if error.side() == Side::Upstream => {
-            host.metrics.upstream_error(cause.reason());
-            log_upstream(host, cause);
-        }
-        _ => host.metrics.request_refused(error.reason()),
-    }
-    respond(error.status(), error.sentence()).map(LocalBody::from)
+fn log_refusal(host: &Host, peer: &Peer, error: &RequestError) {
+    info!(
+        client.address = peer.address(),
+        originlock.host = %host.name,
+        http.response.status_code = error.status().as_u16(),
+        error.type = error.reason(),
+        error = error as &dyn std::error::Error,
+        "request refused"
+    );
 }
 
 fn log_upstream(host: &Host, error: &UpstreamError) {

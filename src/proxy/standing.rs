@@ -1,7 +1,9 @@
 //! How a connection stands towards its host: judged in the handshake, and again when anything changed since.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::identities::Identities;
 use super::identity_headers::Identity;
 use crate::clock::{Clock, Timestamp};
 use crate::hostname::Hostname;
@@ -17,7 +19,7 @@ pub struct Standing {
     pub host: Arc<Host>,
     pub verdict: Verdict,
     /// What the backend is told of the client.
-    pub identity: Identity,
+    pub identity: Rc<Identity>,
     /// What the handshake found; judged anew when the world or the time has moved on.
     proof: Proof,
     generation: u64,
@@ -37,8 +39,8 @@ pub struct Proof {
 
 impl Standing {
     /// As the handshake under `snapshot` left it.
-    pub fn new(host: Arc<Host>, verdict: Verdict, proof: Proof, snapshot: &Snapshot) -> Self {
-        let identity = identity(&host, verdict, &proof);
+    pub fn new(host: Arc<Host>, verdict: Verdict, proof: Proof, snapshot: &Snapshot, identities: &Identities) -> Self {
+        let identity = identities.of(&host, verdict, proof.judgement.as_ref());
         let valid_until = valid_until(verdict, &proof);
         Self { host, verdict, identity, proof, generation: snapshot.generation, valid_until }
     }
@@ -52,19 +54,19 @@ impl Standing {
     ///
     /// # Errors
     /// [`Reason::TrustChanged`] if the host would not let this connection in any more.
-    pub fn refresh(&mut self, current: &Current, clock: &Clock) -> Result<(), Reason> {
+    pub fn refresh(&mut self, current: &Current, clock: &Clock, identities: &Identities) -> Result<(), Reason> {
         let now = clock.now();
         if self.generation == current.generation() && now <= self.valid_until {
             return Ok(());
         }
         let snapshot = current.load();
         let host = snapshot.hosts.select(self.proof.server_name.as_ref()).map_err(|_| Reason::TrustChanged)?;
-        self.judge(Arc::clone(host), now)?;
+        self.judge(Arc::clone(host), now, identities)?;
         self.generation = snapshot.generation;
         Ok(())
     }
 
-    fn judge(&mut self, host: Arc<Host>, now: Timestamp) -> Result<(), Reason> {
+    fn judge(&mut self, host: Arc<Host>, now: Timestamp, identities: &Identities) -> Result<(), Reason> {
         let unchanged = host.digest == self.host.digest && now <= self.valid_until;
         if !unchanged {
             let chain = self.proof.judgement.as_ref().map(|judgement| &judgement.chain[..]).unwrap_or_default();
@@ -80,7 +82,7 @@ impl Standing {
             self.proof.judgement = judgement.or(self.proof.judgement.take());
             self.valid_until = valid_until(self.verdict, &self.proof);
         }
-        self.identity = identity(&host, self.verdict, &self.proof);
+        self.identity = identities.of(&host, self.verdict, self.proof.judgement.as_ref());
         self.host = host;
         Ok(())
     }
@@ -92,11 +94,4 @@ fn valid_until(verdict: Verdict, proof: &Proof) -> Timestamp {
         (Verdict::Verified, Some(judgement)) => judgement.valid.1,
         _ => Timestamp::MAX,
     }
-}
-
-fn identity(host: &Host, verdict: Verdict, proof: &Proof) -> Identity {
-    let judgement = proof.judgement.as_deref();
-    let chain = judgement.map(|judgement| &judgement.chain[..]).unwrap_or_default();
-    let certificate = judgement.and_then(|judgement| judgement.certificate.as_deref());
-    Identity::new(verdict, chain, certificate, &host.dialects)
 }

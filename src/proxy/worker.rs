@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::admission::Admission;
+use super::identities::Identities;
 use super::lifetime::Lifetimes;
 use crate::clock::Clock;
 use crate::snapshot::current::Current;
@@ -23,12 +24,18 @@ pub struct Shared {
 pub struct Worker {
     pub shared: Arc<Shared>,
     pub upstreams: Upstreams,
+    pub identities: Identities,
     pub lifetimes: Lifetimes,
 }
 
 impl Worker {
     /// A worker without connections.
     pub fn new(shared: Arc<Shared>) -> Rc<Self> {
-        Rc::new(Self { shared, upstreams: Upstreams::default(), lifetimes: Lifetimes::default() })
+        Rc::new(Self {
+            shared,
+            upstreams: Upstreams::default(),
+            identities: Identities::default(),
+            lifetimes: Lifetimes::default(),
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! One thread per core, each with its own runtime, listening sockets and upstream connections.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -85,7 +86,7 @@ fn run(mut builder: Builder, sockets: Vec<TcpListener>, shared: Arc<Shared>, sta
 
 async fn serve(sockets: Vec<TcpListener>, worker: Rc<Worker>, mut stage: watch::Receiver<Stage>) -> usize {
     tokio::task::spawn_local(worker.lifetimes.clone().keep_time());
-    tokio::task::spawn_local(let_go_of_old_upstreams(Rc::clone(&worker)));
+    tokio::task::spawn_local(let_go_of_the_old(Rc::clone(&worker)));
     for socket in sockets {
         match tokio::net::TcpListener::from_std(socket) {
             Ok(socket) => {
@@ -122,8 +123,8 @@ async fn all_closed(worker: &Worker) {
     }
 }
 
-/// Connections to an upstream that no host names any more are closed once nobody uses them.
-async fn let_go_of_old_upstreams(worker: Rc<Worker>) {
+/// What belongs to hosts that are no longer served is let go; connections to their upstreams once nobody uses them.
+async fn let_go_of_the_old(worker: Rc<Worker>) {
     let mut generation = worker.shared.current.generation();
     let mut interval = tokio::time::interval(HOUSEKEEPING * 10);
     loop {
@@ -133,6 +134,9 @@ async fn let_go_of_old_upstreams(worker: Rc<Worker>) {
         }
         let snapshot = worker.shared.current.load();
         generation = snapshot.generation;
-        worker.upstreams.retain(|spec| snapshot.upstreams().any(|live| Arc::ptr_eq(live, spec)));
+        let hosts: HashSet<_> = snapshot.all.iter().map(Arc::as_ptr).collect();
+        worker.identities.retain(|host| hosts.contains(&Arc::as_ptr(host)));
+        let upstreams: HashSet<_> = snapshot.upstreams().map(Arc::as_ptr).collect();
+        worker.upstreams.retain(|spec| upstreams.contains(&Arc::as_ptr(spec)));
     }
 }

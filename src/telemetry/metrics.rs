@@ -14,11 +14,13 @@ use crate::policy::verdict::{Decision, Verdict};
 
 mod host;
 mod process;
+mod refusal;
 mod register;
 
 use host::HandshakeCounters;
 pub use host::HostMetrics;
 use process::ProcessGauges;
+pub use refusal::Refusal;
 use register::{counter, counters, gauge, gauges, histograms, label, prune};
 
 /// The host label of handshakes for which no configured host was chosen.
@@ -27,13 +29,6 @@ pub const OTHER_HOST: &str = "_other";
 pub const REST_HOST: &str = "_rest";
 /// The mode label where no host was chosen.
 const MODE_NONE: &str = "none";
-
-/// Why a request never reached the backend. A reason outside this list counts too, but has no series before it happens.
-pub const REQUEST_REFUSALS: [&str; 5] =
-    ["host_mismatch", "trust_changed", "bad_request", "request_timeout", "upgrade_refused"];
-/// How a backend fails a request. A reason outside this list counts too, but has no series before it happens.
-pub const UPSTREAM_ERRORS: [&str; 6] =
-    ["connect", "connect_timeout", "tls", "response_timeout", "closed", "bad_response"];
 
 /// From half a millisecond, a resumed handshake nearby, to the longest handshake that is waited for.
 const HANDSHAKE_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];

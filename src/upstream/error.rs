@@ -49,6 +49,17 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
+    /// Every reason on the backend's side.
+    pub const REASONS: [&str; 7] = [
+        "connect_failed",
+        "connect_timeout",
+        "tls_failed",
+        "closed_before_response",
+        "bad_response",
+        "http2_failed",
+        "response_timeout",
+    ];
+
     /// What the client is answered.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -74,7 +85,7 @@ impl UpstreamError {
         }
     }
 
-    /// Log field and metric label.
+    /// Log field and metric label; one of [`Self::REASONS`] where it is the backend's side.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NoAddress | Self::Connect { .. } => "connect_failed",
@@ -89,7 +100,39 @@ impl UpstreamError {
             Self::Http2(_) => "http2_failed",
             Self::ResponseTimeout => "response_timeout",
             Self::RequestBody(_) => "request_body",
-            Self::BadHost => "bad_host",
+            Self::BadHost => "bad_authority",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_on_the_backends_side_is_in_the_list() {
+        let address = || Address::parse("http://127.0.0.1:1").expect("an address");
+        let failed = || io::Error::from(io::ErrorKind::Other);
+        let mut seen = vec!["http2_failed"];
+        for error in [
+            UpstreamError::NoAddress,
+            UpstreamError::Connect { address: address(), source: failed() },
+            UpstreamError::ConnectTimeout { address: address() },
+            UpstreamError::Tls { address: address(), source: failed() },
+            UpstreamError::Closed { source: None },
+            UpstreamError::EarlyBytes,
+            UpstreamError::BadResponse(HeadError::BareLf),
+            UpstreamError::TruncatedHead,
+            UpstreamError::UnexpectedUpgrade,
+            UpstreamError::TooManyInterimResponses,
+            UpstreamError::ResponseTimeout,
+        ] {
+            assert_eq!(error.side(), Side::Upstream, "{error}");
+            assert!(UpstreamError::REASONS.contains(&error.reason()), "{error}: {}", error.reason());
+            seen.push(error.reason());
+        }
+        for reason in UpstreamError::REASONS {
+            assert!(seen.contains(&reason), "{reason}: no error has this reason");
         }
     }
 }

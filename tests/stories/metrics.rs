@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use originlock::policy::verdict::Reason;
+use originlock::telemetry::metrics::Refusal;
+use originlock::upstream::UpstreamError;
 
 use crate::support::certificates::{Shape, now};
 use crate::support::{HostSetup, World, pki};
@@ -49,10 +51,10 @@ fn every_series_is_there_from_the_start() {
         for class in ["2xx", "3xx", "4xx", "5xx"] {
             expected.push(format!("originlock_requests_total{{host=\"{host}\",status_class=\"{class}\"}}"));
         }
-        for reason in ["host_mismatch", "trust_changed"] {
+        for reason in Refusal::ALL.map(Refusal::label) {
             expected.push(format!("originlock_requests_refused_total{{host=\"{host}\",reason=\"{reason}\"}}"));
         }
-        for reason in ["connect", "connect_timeout", "tls", "response_timeout", "closed", "bad_response"] {
+        for reason in UpstreamError::REASONS {
             expected.push(format!("originlock_upstream_errors_total{{host=\"{host}\",reason=\"{reason}\"}}"));
         }
     }

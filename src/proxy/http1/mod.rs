@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Request, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 
 use self::inbound::InboundBody;
 use self::outbound::Answer;
@@ -20,7 +20,6 @@ use self::tunnel::Tunnel;
 use self::wire::{NoHead, Wire};
 use super::lifetime::{Lifetime, Phase};
 use super::requests::Requests;
-use super::respond::respond;
 use crate::config::model::Limits;
 use crate::http1::framing::Framing;
 use crate::http1::head::RequestHead;
@@ -36,8 +35,8 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
         let next = match wire::read_head(&wire).await {
             Ok(head) => Box::pin(exchange(&wire, head, &requests)).await,
             Err(NoHead::End) => Next::Close,
-            Err(NoHead::Refused(status)) => {
-                refuse_head(&wire, status).await;
+            Err(NoHead::Refused(error)) => {
+                refuse_head(&wire, requests.refuse(&error)).await;
                 Next::Close
             }
         };
@@ -112,13 +111,8 @@ fn with_body(wire: &Rc<RefCell<Wire>>, head: RequestHead) -> (Request<LocalBody>
 }
 
 /// A head that cannot be trusted to end where it seems to is answered, and nothing behind it is read.
-async fn refuse_head(wire: &Rc<RefCell<Wire>>, status: StatusCode) {
-    let sentence = match status {
-        StatusCode::REQUEST_TIMEOUT => "The request took too long to arrive.",
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request's header is too large.",
-        _ => "The request is malformed.",
-    };
+async fn refuse_head(wire: &Rc<RefCell<Wire>>, response: Response<LocalBody>) {
     let answer = Answer { method: http::Method::GET, version: Version::HTTP_11, keep_alive: false };
     // The peer may be gone already; there is nobody else to tell.
-    let _ = outbound::write(wire, respond(status, sentence).map(LocalBody::from), answer).await;
+    let _ = outbound::write(wire, response, answer).await;
 }

@@ -57,18 +57,20 @@ struct Writer {
     /// What stands in `data` is a chunk whose end has not been written.
     chunk_open: bool,
     body_over: bool,
+    /// Why the body is over before its end.
+    broken: Option<BodyFailure>,
 }
 
 impl Writer {
     fn new(out: BytesMut, body: LocalBody, framing: Framing) -> Self {
         let body_over = framing == Framing::None;
-        Self { out, data: Bytes::new(), body, framing, chunk_open: false, body_over }
+        Self { out, data: Bytes::new(), body, framing, chunk_open: false, body_over, broken: None }
     }
 
     /// The wire is borrowed for single steps only: polling the answer's body may read the request's from it.
     fn poll(&mut self, wire: &Rc<RefCell<Wire>>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let body_waits = self.poll_collect(cx)?;
+            let body_waits = self.poll_collect(cx);
             if self.has_output() {
                 match self.poll_send(wire, cx) {
                     Poll::Ready(result) => result?,
@@ -80,7 +82,8 @@ impl Writer {
                 return stalled(wire);
             }
             if self.body_over {
-                return Poll::Ready(Ok(()));
+                // The head is out: cutting the connection is the only way left to say that this is not all.
+                return Poll::Ready(self.broken.take().map_or(Ok(()), |failure| Err(io::Error::other(failure))));
             }
             if body_waits {
                 return match wire.borrow_mut().poll_left(cx).is_ready() {
@@ -96,20 +99,22 @@ impl Writer {
     }
 
     /// Takes from the body what is there, until it is worth a write. True: the body is waited for.
-    fn poll_collect(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    fn poll_collect(&mut self, cx: &mut Context<'_>) -> bool {
         while !self.body_over && self.data.is_empty() && self.out.len() < COPY_BYTES {
             if std::mem::take(&mut self.chunk_open) {
                 write_chunk_end(&mut self.out);
             }
             match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Pending => return Ok(true),
+                Poll::Pending => return true,
                 Poll::Ready(None) => self.end(None),
                 Poll::Ready(Some(Ok(frame))) => self.take(frame),
-                // The head is out: cutting the connection is the only way left to say that this is not all.
-                Poll::Ready(Some(Err(failure))) => return Err(cut(failure)),
+                Poll::Ready(Some(Err(failure))) => {
+                    self.body_over = true;
+                    self.broken = Some(failure);
+                }
             }
         }
-        Ok(false)
+        false
     }
 
     fn take(&mut self, frame: Frame<Bytes>) {
@@ -164,10 +169,6 @@ fn stalled(wire: &Rc<RefCell<Wire>>) -> Poll<io::Result<()>> {
         true => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
         false => Poll::Pending,
     }
-}
-
-fn cut(failure: BodyFailure) -> io::Error {
-    io::Error::other(failure)
 }
 
 /// RFC 9112, section 6: no body where none is allowed, its length where known, chunks where the client knows them.

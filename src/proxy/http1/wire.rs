@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use crate::config::model::Limits;
@@ -18,6 +17,7 @@ use crate::http1::framing::Framing;
 use crate::http1::head::{RequestHead, parse_request};
 use crate::http1::limits::HeadLimits;
 use crate::http1::scan::HeadScanner;
+use crate::proxy::error::RequestError;
 use crate::proxy::lifetime::{Lifetime, Phase};
 use crate::tls::stream::TlsStream;
 
@@ -48,7 +48,7 @@ pub(super) enum NoHead {
     /// The peer closed, idled too long, or the connection was told to close between requests.
     End,
     /// What came is answered with this and nothing else is read.
-    Refused(StatusCode),
+    Refused(RequestError),
 }
 
 impl Wire {
@@ -127,7 +127,7 @@ impl Wire {
             match parse_request(&mut self.input, &self.limits, scanner) {
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}
-                Err(error) => return Poll::Ready(Err(NoHead::Refused(error.status()))),
+                Err(error) => return Poll::Ready(Err(NoHead::Refused(error.into()))),
             }
             if self.input.is_empty() {
                 // An idle connection holds no buffer.
@@ -148,7 +148,7 @@ impl Wire {
 
     fn out_of_time(&self) -> NoHead {
         match self.lifetime.phase() {
-            Phase::Head => NoHead::Refused(StatusCode::REQUEST_TIMEOUT),
+            Phase::Head => NoHead::Refused(RequestError::HeadTimeout),
             Phase::Idle | Phase::Busy | Phase::Stalled => NoHead::End,
         }
     }

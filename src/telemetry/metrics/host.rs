@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 use super::register::label;
-use super::{Families, MODE_NONE, OTHER_HOST, REQUEST_REFUSALS, REST_HOST, UPSTREAM_ERRORS};
+use super::{Families, MODE_NONE, OTHER_HOST, REST_HOST, Refusal};
 use crate::clock::Timestamp;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
+use crate::upstream::UpstreamError;
 
 /// Status classes `1xx` to `5xx`.
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -43,10 +44,10 @@ pub struct HostMetrics {
 
 impl HostMetrics {
     pub(super) fn new(families: &Families, host: &str, mode: Mode) -> Self {
-        for reason in REQUEST_REFUSALS {
-            label(&families.requests_refused, &[host, reason]);
+        for refusal in Refusal::ALL {
+            label(&families.requests_refused, &[host, refusal.label()]);
         }
-        for reason in UPSTREAM_ERRORS {
+        for reason in UpstreamError::REASONS {
             label(&families.upstream_errors, &[host, reason]);
         }
         Self {
@@ -70,12 +71,12 @@ impl HostMetrics {
         }
     }
 
-    /// Counts a request that never reached the backend, by one of [`REQUEST_REFUSALS`].
-    pub fn request_refused(&self, reason: &'static str) {
-        self.count(&self.families.requests_refused, reason);
+    /// Counts a request that never reached the backend.
+    pub fn request_refused(&self, refusal: Refusal) {
+        self.count(&self.families.requests_refused, refusal.label());
     }
 
-    /// Counts a request that the backend failed, by one of [`UPSTREAM_ERRORS`].
+    /// Counts a request that the backend failed, by one of [`UpstreamError::REASONS`].
     pub fn upstream_error(&self, reason: &'static str) {
         self.count(&self.families.upstream_errors, reason);
     }

@@ -22,7 +22,8 @@ fn every_series_of_a_configured_host_exists_at_zero() {
         r#"originlock_handshakes_total{host="_other",mode="none",reason="sni_unknown",resumed="false"} 0"#,
         r#"originlock_requests_total{host="a.example",status_class="5xx"} 0"#,
         r#"originlock_requests_refused_total{host="a.example",reason="host_mismatch"} 0"#,
-        r#"originlock_upstream_errors_total{host="a.example",reason="connect"} 0"#,
+        r#"originlock_requests_refused_total{host="a.example",reason="head_timeout"} 0"#,
+        r#"originlock_upstream_errors_total{host="a.example",reason="connect_failed"} 0"#,
         r#"originlock_connections_shed_total{reason="connections"} 0"#,
         r#"originlock_reloads_total{result="failure"} 0"#,
         "originlock_log_dropped_total 0",
@@ -54,7 +55,7 @@ fn a_handshake_counts_once_and_requests_by_class() {
     for status in [101, 200, 204, 404, 999, 0] {
         host.request(status);
     }
-    host.request_refused("a_new_reason");
+    host.request_refused(Refusal::MalformedHead);
     let text = metrics.render();
     for series in [
         r#"originlock_handshakes_total{host="a.example",mode="observe",reason="unknown_issuer",resumed="false"} 1"#,
@@ -63,7 +64,7 @@ fn a_handshake_counts_once_and_requests_by_class() {
         r#"originlock_handshake_duration_seconds_count{outcome="admit"} 2"#,
         r#"originlock_handshake_duration_seconds_count{outcome="failed"} 1"#,
         r#"originlock_requests_total{host="a.example",status_class="2xx"} 2"#,
-        r#"originlock_requests_refused_total{host="a.example",reason="a_new_reason"} 1"#,
+        r#"originlock_requests_refused_total{host="a.example",reason="malformed_head"} 1"#,
     ] {
         assert!(text.contains(series), "{series} in\n{text}");
     }
@@ -79,7 +80,7 @@ fn a_reload_removes_what_left_and_keeps_what_stayed() {
     gone.set_server_certificate_not_after(Timestamp::from_seconds(1));
     metrics.host("moved.example", Mode::Enforce);
     metrics.commit_hosts();
-    gone.request_refused("bad_request");
+    gone.request_refused(Refusal::BadMethod);
     gone.set_server_certificate_not_after(Timestamp::from_seconds(1));
     let text = metrics.render();
     assert!(!text.contains("gone.example"), "{text}");

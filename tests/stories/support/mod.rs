@@ -1,14 +1,20 @@
 //! The world that stories happen in: a real proxy with a clock that the story sets, certificates of every shape, clients.
 
+pub mod backend;
 pub mod certificates;
 pub mod client;
 pub mod echo;
+pub mod frames;
 pub mod http2;
+pub mod raw;
 pub mod setup;
 pub mod world;
 
+pub use backend::Backend;
 pub use certificates::{Shape, pki};
 pub use client::{Client, Version};
+pub use frames::Frames;
+pub use raw::Raw;
 pub use setup::{HostSetup, Setup};
 pub use world::World;
 
