@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::support::certificates::{Credential, DAY, LEAF_DAYS, Shape, good};
+use crate::support::certificates::{CRL_DAYS, Credential, DAY, LEAF_DAYS, Shape, around, good};
 use crate::support::client::{Client, Connection};
 use crate::support::http2::Http2;
 use crate::support::{HostSetup, Setup, World, pki};
 
-use originlock::pki::LeafOptions;
+use originlock::pki::{Ca, CaOptions, KeyType, LeafOptions};
 
 const SHOP: &str = "shop.example.com";
 
@@ -178,4 +178,50 @@ fn a_pin_that_is_removed_ends_the_connections_that_rest_on_it() {
         setup.host(SHOP).pins = vec![format!("sha256:{}", pki().credential(Shape::P256).summary().fingerprint)];
     });
     open.into_iter().for_each(Open::expect_misdirected_and_closed);
+}
+
+#[test]
+fn a_more_specific_host_takes_over_the_connections_of_its_name() {
+    let mut world = World::builder()
+        .ca("other", pki().other.certificate_pem())
+        .host(HostSetup::new("*.example.com").enforce("ours"))
+        .start();
+    let edge = world.client(SHOP).presenting(Shape::P256);
+    let elsewhere = world.client("blog.example.com").presenting(Shape::P256);
+    let mut left_alone = Open::both(&elsewhere);
+    let open = after_reload(&mut world, &edge, "SUCCESS", |setup| {
+        setup.hosts.push(HostSetup::new(SHOP).enforce("other"));
+    });
+    open.into_iter().for_each(Open::expect_misdirected_and_closed);
+    left_alone.iter_mut().for_each(|connection| connection.expect_verify("SUCCESS"));
+}
+
+#[test]
+fn a_revocation_list_that_runs_out_ends_connections_and_lets_nobody_in() {
+    let world = World::builder().crl("ours", &pki().crl()).host(HostSetup::new(SHOP).enforce("ours")).start();
+    let edge = world.client(SHOP).presenting(Shape::P256).remembering();
+    let mut open = Open::both(&edge);
+    open.iter_mut().for_each(|connection| connection.expect_verify("SUCCESS"));
+    world.set_clock(DAY * CRL_DAYS + Duration::from_secs(1));
+    open.into_iter().for_each(Open::expect_misdirected_and_closed);
+    let refused = edge.get().map(|_| ()).expect_err("it is refused");
+    assert_eq!(refused.alert.as_deref(), Some("unknown_ca"));
+    let reasons: Vec<_> = (0..3).map(|_| world.next_handshake().reason.label()).collect();
+    assert_eq!(reasons, ["verified", "verified", "crl_expired"]);
+}
+
+#[test]
+fn a_ca_that_expires_ends_the_connections_of_leaves_that_outlive_it() {
+    let options = CaOptions { common_name: "short".into(), key_type: KeyType::P256, validity: around(5) };
+    let (ca, _) = Ca::create(&options).expect("a CA");
+    let credential = Credential::of(&ca.issue(&LeafOptions::client("edge", good())).expect("a leaf"));
+    let world = World::builder().ca("short", ca.certificate_pem()).host(HostSetup::new(SHOP).enforce("short")).start();
+    let edge = world.client(SHOP).credential(&credential).remembering();
+    let mut open = Open::both(&edge);
+    world.set_clock(DAY * 5);
+    open.iter_mut().for_each(|connection| connection.expect_verify("SUCCESS"));
+    world.set_clock(DAY * 5 + Duration::from_secs(1));
+    open.into_iter().for_each(Open::expect_misdirected_and_closed);
+    let refused = edge.get().map(|_| ()).expect_err("it is refused");
+    assert_eq!(refused.alert.as_deref(), Some("certificate_expired"));
 }

@@ -1,6 +1,7 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
 mod certificate_log;
+mod crowd;
 mod curl;
 mod drain;
 mod http_bodies;

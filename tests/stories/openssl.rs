@@ -115,8 +115,8 @@ fn openssl_reconnects_five_times_with_one_session() {
     let world = World::with(HostSetup::new(SHOP).enforce("ours"));
     let text = s_client(&world, Some(Shape::P256), &["-servername", SHOP, "-tls1_2", "-reconnect"]);
     assert_eq!(text.matches("Reused, TLSv1.2").count(), 5, "{text}");
-    let resumed: Vec<bool> = (0..6).map(|_| world.next_handshake().resumed).collect();
-    assert_eq!(resumed, [false, true, true, true, true, true]);
+    let resumed = (0..6).filter(|_| world.next_handshake().resumed).count();
+    assert_eq!(resumed, 5);
 }
 
 #[test]

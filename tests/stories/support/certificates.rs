@@ -22,6 +22,8 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Until when a good leaf holds, from the beginning of a world.
 pub const LEAF_DAYS: u32 = 30;
+/// Until when a revocation list holds.
+pub const CRL_DAYS: u32 = 7;
 
 /// What a client presents.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -125,12 +127,12 @@ impl Pki {
 
     /// A list that names the revoked certificate.
     pub fn crl(&self) -> String {
-        self.ours.revocation_list(&[&self.revoked], 1, Validity::days(now(), 7)).expect("a list")
+        self.ours.revocation_list(&[&self.revoked], 1, Validity::days(now(), CRL_DAYS)).expect("a list")
     }
 
     /// A list that names nobody.
     pub fn empty_crl(&self) -> String {
-        self.ours.revocation_list(&[], 2, Validity::days(now(), 7)).expect("a list")
+        self.ours.revocation_list(&[], 2, Validity::days(now(), CRL_DAYS)).expect("a list")
     }
 
     /// The server certificate for `names`.
