@@ -1,6 +1,6 @@
 //! What all verbs print alike.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use super::OutputFormat;
 use crate::config::problem::Problems;
@@ -30,6 +30,7 @@ pub(super) fn problems(problems: &Problems, format: OutputFormat) {
     match format {
         OutputFormat::Text if problems.is_empty() => {}
         OutputFormat::Text => eprintln!("{}", problems.render(colour_on_stderr())),
-        OutputFormat::Json => println!("{}", serde_json::json!({ "problems": problems.to_json() })),
+        // Nobody is left to tell if this fails.
+        OutputFormat::Json => drop(writeln!(io::stdout(), "{}", serde_json::json!({ "problems": problems.to_json() }))),
     }
 }

@@ -11,7 +11,7 @@ use crate::upstream::UpstreamError;
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// Nothing behind such a head can be trusted to begin where it seems to.
-    #[error("the request's head is refused")]
+    #[error(transparent)]
     Head(#[from] HeadError),
     #[error("the request's head did not arrive in time")]
     HeadTimeout,

@@ -1,6 +1,7 @@
 //! The life of a request, in the order in which it happens.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -166,7 +167,7 @@ fn log_refusal(host: &Host, peer: &Peer, error: &RequestError) {
         originlock.host = %host.name,
         http.response.status_code = error.status().as_u16(),
         error.type = error.reason(),
-        error = error as &dyn std::error::Error,
+        error = error as &dyn Error,
         "request refused"
     );
 }
@@ -177,7 +178,8 @@ fn log_upstream(host: &Host, error: &UpstreamError) {
         originlock.upstream = %host.upstream.name,
         http.response.status_code = error.status().as_u16(),
         error.type = error.reason(),
-        error = error as &dyn std::error::Error,
+        error = error as &dyn Error,
+        error.cause = error.source().map(tracing::field::display),
         "upstream request failed"
     );
 }

@@ -116,13 +116,9 @@ fn story(fields: &Fields, reason: &str) -> String {
     let explanation = Reason::HANDSHAKE.into_iter().find(|known| known.label() == reason).map(Reason::explanation);
     let admitted =
         fields.get("originlock.decision") == Some("admit") && fields.get("originlock.would_refuse") != Some("true");
-    let why = match fields.get("originlock.detail") {
-        Some(detail) => Some(detail),
-        None if admitted => None,
-        None => explanation,
-    };
+    let why = explanation.filter(|_| !admitted);
     let who = fields.get("tls.client.subject").map(|subject| shortened(subject, MAX_SUBJECT));
-    [who.as_deref(), why].into_iter().flatten().collect::<Vec<_>>().join(": ")
+    [who.as_deref(), why, fields.get("originlock.detail")].into_iter().flatten().collect::<Vec<_>>().join(": ")
 }
 
 /// The first characters of `text`, with a sign that there are more.
@@ -241,6 +237,13 @@ mod tests {
             "refused       (no name)           -        sni_missing     2001:db8::1\n         the client named no server \
              (SNI) and there is no default host"
         );
+    }
+
+    #[test]
+    fn what_the_client_said_stands_behind_the_explanation() {
+        let alert = [("originlock.reason", "client_alert"), ("originlock.detail", "unknown_ca")];
+        let text = story(&fields(&alert), "client_alert");
+        assert_eq!(text, "the client ended the handshake with an alert: unknown_ca");
     }
 
     #[test]
