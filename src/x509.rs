@@ -10,6 +10,8 @@ use x509_parser::public_key::PublicKey;
 use crate::clock::Timestamp;
 use crate::hostname::{HostPattern, Hostname};
 
+/// RFC 5280, section 4.1.2.2, allows 20 bytes; a stranger may write more.
+const MAX_SERIAL_DIGITS: usize = 64;
 /// Longest subject or issuer text kept: it is a stranger's to choose and goes into the log.
 const MAX_NAME_CHARS: usize = 256;
 
@@ -119,8 +121,6 @@ pub struct CertificateFields {
     pub issuer_der: Vec<u8>,
     /// The signature algorithm's object identifier, dotted.
     pub signature_oid: String,
-    /// DNS names of the subject's alternative names, as written.
-    pub dns_names: Vec<String>,
 }
 
 impl CertificateSummary {
@@ -136,16 +136,6 @@ impl CertificateSummary {
 }
 
 impl CertificateFields {
-    /// Whether a client that asked for any name of `pattern` would accept this server certificate's names.
-    pub fn covers(&self, pattern: &HostPattern) -> bool {
-        let named = |text: &str| self.dns_names.iter().any(|name| name.eq_ignore_ascii_case(text));
-        let by_wildcard = |name: &Hostname| name.parent().is_some_and(|parent| named(&format!("*.{parent}")));
-        match pattern {
-            HostPattern::Exact(name) => named(name.as_str()) || by_wildcard(name),
-            HostPattern::Wildcard(_) => named(&pattern.to_string()),
-        }
-    }
-
     fn parse(der: &[u8]) -> Option<Self> {
         let (rest, certificate) = X509Certificate::from_der(der).ok()?;
         if !rest.is_empty() {
@@ -155,7 +145,7 @@ impl CertificateFields {
         Some(Self {
             subject: printable(&certificate.subject().to_string()),
             issuer: printable(&certificate.issuer().to_string()),
-            serial: format!("{:x}", certificate.serial),
+            serial: format!("{:x}", certificate.serial).chars().take(MAX_SERIAL_DIGITS).collect(),
             not_before: Timestamp::from_seconds(certificate.validity().not_before.timestamp()),
             not_after: Timestamp::from_seconds(certificate.validity().not_after.timestamp()),
             version: certificate.version().0 + 1,
@@ -168,10 +158,29 @@ impl CertificateFields {
             spki: spki.raw.to_vec(),
             subject_der: certificate.subject().as_raw().to_vec(),
             issuer_der: certificate.issuer().as_raw().to_vec(),
-            dns_names: dns_names(&certificate),
             signature_oid: certificate.signature_algorithm.algorithm.to_id_string(),
         })
     }
+}
+
+/// Whether a client that asked for any name of `pattern` would accept this server certificate's names (RFC 6125).
+pub fn covers(certificate: &CertificateDer<'_>, pattern: &HostPattern) -> bool {
+    let names = dns_names(certificate);
+    let named = |text: &str| names.iter().any(|name| name.eq_ignore_ascii_case(text));
+    let by_wildcard = |name: &Hostname| name.parent().is_some_and(|parent| named(&format!("*.{parent}")));
+    match pattern {
+        HostPattern::Exact(name) => named(name.as_str()) || by_wildcard(name),
+        HostPattern::Wildcard(_) => named(&pattern.to_string()),
+    }
+}
+
+fn dns_names(der: &[u8]) -> Vec<String> {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let names = names.value.general_names.iter();
+    names
+        .filter_map(|name| if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None })
+        .collect()
 }
 
 /// The `nextUpdate` of a DER-encoded revocation list. Outer `None`: not a list; inner: it names none.
@@ -194,14 +203,6 @@ fn allows_client_auth(certificate: &X509Certificate<'_>) -> bool {
         _ => true,
     };
     purpose && signing
-}
-
-fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
-    let names = names.value.general_names.iter();
-    names
-        .filter_map(|name| if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None })
-        .collect()
 }
 
 fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> KeyKind {

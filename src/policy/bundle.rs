@@ -27,7 +27,8 @@ pub struct CaCertificate {
 /// Whether a CA certificate stands for a chain that leads to its key. The better answer is the greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Vouches {
-    OutOfTime,
+    Expired,
+    NotYetValid,
     PathTooLong,
     Yes,
 }
@@ -105,10 +106,14 @@ impl Vouches {
     fn of(ca: &CertificateFields, now: Timestamp, between: usize) -> Self {
         let long_enough =
             ca.path_length.and_then(|length| usize::try_from(length).ok()).is_none_or(|most| between <= most);
-        match ca.not_before <= now && now <= ca.not_after {
-            false => Self::OutOfTime,
-            true if !long_enough => Self::PathTooLong,
-            true => Self::Yes,
+        if now > ca.not_after {
+            Self::Expired
+        } else if now < ca.not_before {
+            Self::NotYetValid
+        } else if !long_enough {
+            Self::PathTooLong
+        } else {
+            Self::Yes
         }
     }
 }

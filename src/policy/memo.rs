@@ -28,7 +28,8 @@ impl ChainDigest {
     }
 }
 
-/// A bounded memory of `Verified` judgements. Failures are not kept: strangers could fill it with them.
+/// A bounded memory of `Verified` judgements. Only those whose clients proved
+/// possession are put here: strangers could fill it with anything else.
 #[derive(Debug, Default)]
 pub(super) struct Memo(RwLock<HashMap<[u8; 32], Arc<Judgement>>>);
 
@@ -39,6 +40,10 @@ impl Memo {
     }
 
     pub(super) fn put(&self, chain: ChainDigest, judgement: &Arc<Judgement>) {
+        let same = |known: &Arc<Judgement>| Arc::ptr_eq(known, judgement);
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).get(&chain.0).is_some_and(same) {
+            return;
+        }
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_CHAINS {
             known.clear();

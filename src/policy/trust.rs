@@ -79,11 +79,16 @@ impl Trust {
             return known;
         }
         let summary = Arc::new(CertificateSummary::read(leaf));
-        let judgement = Arc::new(Judgement::new(self.examine(&summary, chain, now), summary, chain));
+        Arc::new(Judgement::new(self.examine(&summary, chain, now), summary, chain))
+    }
+
+    /// Has `judgement` stand without another look while it is valid, now that its client proved possession of the key.
+    ///
+    /// Certificates are public: whoever has one could otherwise fill the memory with it and ever other junk behind it.
+    pub fn remember(&self, judgement: &Arc<Judgement>) {
         if judgement.verdict == Verdict::Verified {
-            self.memo.put(digest, &judgement);
+            self.memo.put(ChainDigest::of(&judgement.chain), judgement);
         }
-        judgement
     }
 
     /// What sets this trust apart from others.

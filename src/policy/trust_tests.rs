@@ -53,11 +53,48 @@ fn a_leaf_of_the_bundle_is_verified_until_the_first_of_the_chain_ends() {
 }
 
 #[test]
+fn a_judgement_is_remembered_once_possession_is_proved_and_not_before() {
+    let ca = ca(100);
+    let chain = chain(&leaf(&ca, 10));
+    let trust = trust(bundle(&[&ca]), vec![]);
+    let first = trust.judge(&chain, NOW);
+    assert!(!Arc::ptr_eq(&first, &trust.judge(&chain, NOW)));
+    trust.remember(&first);
+    assert!(Arc::ptr_eq(&first, &trust.judge(&chain, NOW)));
+}
+
+#[test]
+fn an_expired_ca_does_not_stand_before_one_that_vouches() {
+    let (expired, valid) = (ca(1), ca(100));
+    let chain = chain(&leaf(&valid, 30));
+    let verdict = trust(bundle(&[&expired, &valid]), vec![]).judge(&chain, NOW.after(DAY * 2)).verdict;
+    assert_eq!(verdict, Verdict::Verified);
+}
+
+#[test]
+fn each_of_two_cas_of_one_name_is_checked_against_its_own_revocation_list() {
+    let (old, new) = (ca(100), ca(100));
+    let list = |ca: &Ca, revoked: &[&Issued]| {
+        let pem = ca.revocation_list(revoked, 1, Validity::days(NOW, 30)).expect("a list");
+        let der = rustls::pki_types::CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).expect("a list");
+        Arc::new(Crl::new(&der).expect("a list"))
+    };
+    let (good, bad) = (leaf(&new, 10), leaf(&old, 10));
+    let crls = vec![list(&old, &[&bad]), list(&new, &[])];
+    let trust = Trust::new(bundle(&[&old, &new]), crls, vec![], BOUNDS).expect("a trust");
+    assert_eq!(trust.judge(&chain(&good), NOW).verdict, Verdict::Verified);
+    assert_eq!(trust.judge(&chain(&bad), NOW).verdict, Verdict::Failed(Reason::Revoked));
+    assert_eq!(trust.judge(&chain(&leaf(&old, 10)), NOW).verdict, Verdict::Verified);
+}
+
+#[test]
 fn what_was_verified_once_is_looked_at_again_when_its_time_is_over() {
     let ca = ca(100);
     let chain = chain(&leaf(&ca, 10));
     let trust = trust(bundle(&[&ca]), vec![]);
-    assert_eq!(trust.judge(&chain, NOW).verdict, Verdict::Verified);
+    let judgement = trust.judge(&chain, NOW);
+    assert_eq!(judgement.verdict, Verdict::Verified);
+    trust.remember(&judgement);
     assert_eq!(trust.judge(&chain, NOW.after(DAY * 11)).verdict, Verdict::Failed(Reason::Expired));
     assert_eq!(trust.judge(&chain, NOW).verdict, Verdict::Verified, "the clock was set back");
 }

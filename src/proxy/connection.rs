@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tokio::time::timeout_at;
 
 use super::forwarded::Peer;
 use super::lifetime::Lifetime;
@@ -14,8 +13,10 @@ use super::requests::Requests;
 use super::standing::{Proof, Standing};
 use super::worker::Worker;
 use super::{http1, http2};
+use crate::config::model::Limits;
 use crate::evidence::handshake::HandshakeOutcome;
 use crate::hostname::Hostname;
+use crate::policy::client_auth::Mode;
 use crate::policy::verdict::{Decision, Reason, Verdict};
 use crate::snapshot::Snapshot;
 use crate::snapshot::host::Host;
@@ -39,16 +40,25 @@ async fn shake_hands(worker: &Rc<Worker>, snapshot: &Snapshot, socket: TcpStream
     let deadline = tokio::time::Instant::from_std(arrival.at + snapshot.limits.handshake);
     let hello = match ClientHello::read(socket, snapshot.limits.client_hello_bytes, deadline).await {
         Ok(hello) => hello,
-        Err(none) => return arrival.without_host(None, none),
+        Err(none) => return arrival.without_host(None, none).await,
     };
     let name = hello.server_name().cloned();
     let host = match snapshot.hosts.select(name.as_ref()) {
         Ok(host) => Arc::clone(host),
-        Err(reason) => return arrival.without_host(name, hello.refuse_name(reason).await),
+        Err(reason) => return arrival.without_host(name, hello.refuse_name(reason)).await,
     };
-    let handshake = hello.accept(Arc::clone(&host.tls), &host.client_auth, &worker.shared.clock);
-    let handshake = timeout_at(deadline, handshake).await.unwrap_or_else(|_| Handshake::timed_out());
+    // Where everyone is let in, a browser's user may first be asked which certificate to show.
+    let deadline = match host.client_auth.mode() {
+        Mode::Observe => deadline.max(tokio::time::Instant::from_std(arrival.at + Limits::MAX_HANDSHAKE)),
+        Mode::Off | Mode::Enforce => deadline,
+    };
+    let clock = &worker.shared.clock;
+    let mut handshake = hello.accept(Arc::clone(&host.tls), &host.client_auth, clock, deadline).await;
     arrival.record(&host, name.clone(), &handshake);
+    // After the record: how long a refused client stays is not how long its handshake took.
+    if let Some(farewell) = handshake.farewell.take() {
+        farewell.linger().await;
+    }
     Session::new(worker, handshake, host, name, peer, snapshot)
 }
 
@@ -60,10 +70,11 @@ struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    fn without_host(&self, name: Option<Hostname>, none: NoHello) -> Option<Session> {
+    async fn without_host(&self, name: Option<Hostname>, none: NoHello) -> Option<Session> {
         // A peer that never said a word (a port check, a load balancer's probe) is no handshake.
         let outcome = self.outcome(name, Facts::without_host(none.reason?, none.alert, none.detail));
         self.worker.shared.observer.record(outcome, None);
+        none.farewell?.linger().await;
         None
     }
 

@@ -117,7 +117,8 @@ impl Requests {
     /// The hostname of the handshake is the hostname of the request.
     fn same_policy(&self, host: &Arc<Host>, parts: &Parts) -> Result<Rc<KnownHost>, RequestError> {
         let authority = authority(parts, parts.version == Version::HTTP_2)?;
-        let generation = self.worker.shared.current.generation();
+        // The one that `host` is of: another reload may have come since.
+        let generation = self.standing.borrow().generation();
         if let Some(known) = &*self.known_host.borrow()
             && known.generation == generation
             && known.text == authority.text()

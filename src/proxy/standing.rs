@@ -50,6 +50,11 @@ impl Standing {
         self.verdict == Verdict::Verified
     }
 
+    /// The generation of the snapshot that `host` is of.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Has the verdict formed anew if the world changed or the certificate's time ran out.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::hostname::HostPattern;
 use crate::policy::bundle::CaBundle;
 use crate::policy::cloudflare_ca::SharedCa;
 use crate::policy::crl::Crl;
-use crate::x509::{CertificateFields, CertificateSummary};
+use crate::x509::{self, CertificateFields, CertificateSummary};
 
 /// A CA takes longer to replace than a leaf.
 const CA_NOTICE: Duration = Duration::from_secs(180 * 86_400);
@@ -102,7 +102,8 @@ impl Caution<'_> {
         chain: &[CertificateDer<'_>],
         names: &[Placed<HostPattern>],
     ) {
-        let Some(fields) = chain.first().and_then(|leaf| CertificateSummary::read(leaf).fields) else { return };
+        let Some(leaf) = chain.first() else { return };
+        let Some(fields) = CertificateSummary::read(leaf).fields else { return };
         let (place, shown) = (&paths.chain.place, paths.chain.value.display());
         if self.now > fields.not_after {
             let message = format!("{shown}: the server certificate ended on {}", fields.not_after);
@@ -114,7 +115,7 @@ impl Caution<'_> {
                 "renew it",
             );
         }
-        for name in names.iter().filter(|name| !fields.covers(&name.value)) {
+        for name in names.iter().filter(|name| !x509::covers(leaf, &name.value)) {
             let message = format!("{shown}: the server certificate does not name `{}`", name.value);
             self.problems.warning(
                 &name.place,

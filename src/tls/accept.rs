@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use rustls::{Error, ServerConfig, ServerConnection};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use super::alert;
 use super::hello::ClientHello;
 pub use super::names::Negotiated;
-use super::stream::{Socket, TlsStream, linger, read_some};
+use super::stream::{Farewell, Socket, TlsStream, read_some};
 use super::witness::Witness;
 use crate::clock::Clock;
 use crate::policy::client_auth::ClientAuth;
@@ -34,13 +35,19 @@ pub struct Handshake {
     pub detail: Option<String>,
     /// The session, if the client was let in.
     pub stream: Option<TlsStream>,
+    /// What is left to do for a refused client once the outcome is recorded.
+    pub farewell: Option<Farewell>,
 }
 
 impl ClientHello {
-    /// Goes through the handshake under `config`, which was built for `client_auth`.
-    ///
-    /// The caller bounds the time; a handshake that is dropped has sent no alert.
-    pub async fn accept(self, config: Arc<ServerConfig>, client_auth: &ClientAuth, clock: &Clock) -> Handshake {
+    /// Goes through the handshake under `config`, which was built for `client_auth`, until `deadline`.
+    pub async fn accept(
+        self,
+        config: Arc<ServerConfig>,
+        client_auth: &ClientAuth,
+        clock: &Clock,
+        deadline: Instant,
+    ) -> Handshake {
         let mut witness = Witness::default();
         let Self { mut io, accepted, unfed, .. } = self;
         let mut tls = match witness.attend(|| accepted.into_connection(config)) {
@@ -49,12 +56,13 @@ impl ClientHello {
                 let mut record = Vec::new();
                 // Writing to a Vec does not fail.
                 let _ = alert.write_all(&mut record);
-                return Handshake::broken(io, Failure::Tls(error, record), Negotiated::default(), &witness).await;
+                return Handshake::broken(io, Failure::Tls(error, record), Negotiated::default(), &witness);
             }
         };
-        match drive(&mut io, &mut tls, unfed, &mut witness).await {
+        let driven = timeout_at(deadline, drive(&mut io, &mut tls, unfed, &mut witness)).await;
+        match driven.unwrap_or(Err(Failure::Timeout)) {
             Ok(unfed) => Handshake::finished(TlsStream::new(io, tls, unfed), &witness, client_auth, clock),
-            Err(failure) => Handshake::broken(io, failure, Negotiated::read(&tls), &witness).await,
+            Err(failure) => Handshake::broken(io, failure, Negotiated::read(&tls), &witness),
         }
     }
 }
@@ -64,6 +72,7 @@ enum Failure {
     /// rustls' error, and what it left to be sent.
     Tls(Error, Vec<u8>),
     Socket,
+    Timeout,
 }
 
 async fn drive(
@@ -119,21 +128,6 @@ async fn send_queued(io: &TcpStream, tls: &mut ServerConnection) -> io::Result<(
 }
 
 impl Handshake {
-    /// The client took too long.
-    pub fn timed_out() -> Self {
-        Self {
-            verdict: Verdict::Absent,
-            reason: Reason::HandshakeTimeout,
-            decision: Decision::Refuse,
-            proved: false,
-            judgement: None,
-            negotiated: Negotiated::default(),
-            alert: None,
-            detail: None,
-            stream: None,
-        }
-    }
-
     fn finished(stream: TlsStream, witness: &Witness, client_auth: &ClientAuth, clock: &Clock) -> Self {
         let negotiated = Negotiated::read(stream.tls());
         let judgement = match (negotiated.resumed, client_auth.trust()) {
@@ -159,21 +153,20 @@ impl Handshake {
             alert: None,
             detail: None,
             stream: (decision == Decision::Admit).then_some(stream),
+            farewell: None,
         }
     }
 
     /// `negotiated` is as far as it got.
-    async fn broken(io: TcpStream, failure: Failure, negotiated: Negotiated, witness: &Witness) -> Self {
+    fn broken(io: TcpStream, failure: Failure, negotiated: Negotiated, witness: &Witness) -> Self {
         let judged = witness.judgement.as_ref().map_or(Verdict::Absent, |judgement| judgement.verdict);
-        let (verdict, reason, alert, detail) = match failure {
-            Failure::Socket => (judged, Reason::ClientEof, None, None),
+        let (verdict, reason, alert, detail, farewell) = match failure {
+            Failure::Socket => (judged, Reason::ClientEof, None, None, None),
+            Failure::Timeout => (judged, Reason::HandshakeTimeout, None, None, None),
             Failure::Tls(error, record) => {
-                let alert = alert::of_error(&error).or_else(|| alert::in_plain_record(&record));
-                if io::Write::write_all(&mut Socket(&io), &record).is_ok() {
-                    linger(io).await;
-                }
+                let alert = alert::of_error(&error).or_else(|| alert::in_plain_record(&record)).map(alert::name);
                 let (verdict, reason, detail) = classify(error, judged);
-                (verdict, reason, alert.map(alert::name), detail)
+                (verdict, reason, alert, detail, Farewell::send(io, &record))
             }
         };
         Self {
@@ -186,6 +179,7 @@ impl Handshake {
             alert,
             detail,
             stream: None,
+            farewell,
         }
     }
 }

@@ -63,7 +63,7 @@ fn serving<T: Send + 'static>(
             let socket = TcpStream::from_std(socket).expect("a socket");
             let deadline = tokio::time::Instant::now() + PATIENCE;
             let hello = ClientHello::read(socket, 64 * 1024, deadline).await.expect("a hello");
-            serve(hello.accept(config, &ClientAuth::Off, &Clock::System).await).await
+            serve(hello.accept(config, &ClientAuth::Off, &Clock::System, deadline).await).await
         });
         let _ = sender.send(result);
     });

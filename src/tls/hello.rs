@@ -1,14 +1,12 @@
 //! The ClientHello, read before anything is decided.
 
-use std::io;
-
 use rustls::server::{Accepted, Acceptor};
 use rustls::{AlertDescription, Error};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::alert;
-use super::stream::{Socket, linger, read_some};
+use super::stream::{Farewell, read_some};
 use crate::hostname::Hostname;
 use crate::policy::verdict::Reason;
 
@@ -33,6 +31,8 @@ pub struct NoHello {
     pub alert: Option<&'static str>,
     /// What was wrong, in the TLS library's words.
     pub detail: Option<String>,
+    /// What is left to do once the outcome is recorded.
+    pub farewell: Option<Farewell>,
 }
 
 impl ClientHello {
@@ -48,7 +48,7 @@ impl ClientHello {
             match step {
                 Ok(Step::More) if received < max_bytes => {}
                 Ok(Step::More) => {
-                    return Err(refuse(io, Reason::TooLarge, Some(AlertDescription::RecordOverflow)).await);
+                    return Err(refuse(io, Reason::TooLarge, AlertDescription::RecordOverflow));
                 }
                 Ok(Step::Whole(accepted, unfed)) => {
                     let server_name = accepted.client_hello().server_name().and_then(|name| Hostname::parse(name).ok());
@@ -56,7 +56,7 @@ impl ClientHello {
                 }
                 Ok(Step::End) | Err(_) => return Err(NoHello::without_alert(received, Reason::ClientEof)),
                 Ok(Step::NotTls) => return Err(NoHello::without_alert(received, Reason::NotTls)),
-                Ok(Step::Broken(error, record)) => return Err(broken(io, error, &record).await),
+                Ok(Step::Broken(error, record)) => return Err(broken(io, error, &record)),
             }
         }
     }
@@ -67,14 +67,14 @@ impl ClientHello {
     }
 
     /// Turns the client away because no host is configured for what it asked: `unrecognized_name`.
-    pub async fn refuse_name(self, reason: Reason) -> NoHello {
-        refuse(self.io, reason, Some(AlertDescription::UnrecognisedName)).await
+    pub fn refuse_name(self, reason: Reason) -> NoHello {
+        refuse(self.io, reason, AlertDescription::UnrecognisedName)
     }
 }
 
 impl NoHello {
     fn without_alert(received: usize, reason: Reason) -> Self {
-        Self { reason: (received > 0).then_some(reason), alert: None, detail: None }
+        Self { reason: (received > 0).then_some(reason), alert: None, detail: None, farewell: None }
     }
 }
 
@@ -116,23 +116,13 @@ fn feed(acceptor: &mut Acceptor, mut bytes: &[u8], received: &mut usize) -> Step
     Step::More
 }
 
-async fn refuse(io: TcpStream, reason: Reason, alert: Option<AlertDescription>) -> NoHello {
-    if let Some(alert) = alert {
-        send(io, &alert::plain_record(alert)).await;
-    }
-    NoHello { reason: Some(reason), alert: alert.map(alert::name), detail: None }
+fn refuse(io: TcpStream, reason: Reason, alert: AlertDescription) -> NoHello {
+    let farewell = Farewell::send(io, &alert::plain_record(alert));
+    NoHello { reason: Some(reason), alert: Some(alert::name(alert)), detail: None, farewell }
 }
 
-async fn broken(io: TcpStream, error: Error, record: &[u8]) -> NoHello {
-    send(io, record).await;
+fn broken(io: TcpStream, error: Error, record: &[u8]) -> NoHello {
     let alert = alert::in_plain_record(record).map(alert::name);
-    NoHello { reason: Some(Reason::ProtocolError), alert, detail: Some(error.to_string()) }
-}
-
-/// An alert fits into any socket's empty send buffer; if it does not, the peer goes without.
-async fn send(io: TcpStream, record: &[u8]) {
-    let sent: io::Result<()> = io::Write::write_all(&mut Socket(&io), record);
-    if sent.is_ok() {
-        linger(io).await;
-    }
+    let farewell = Farewell::send(io, record);
+    NoHello { reason: Some(Reason::ProtocolError), alert, detail: Some(error.to_string()), farewell }
 }

@@ -205,22 +205,35 @@ pub(super) async fn read_some<T>(io: &mut TcpStream, limit: usize, look: impl Fn
     .await
 }
 
-/// Closes a refused peer's connection so that the alert arrives: a socket closed with unread bytes is reset, and the
-/// reset overtakes what was sent.
-pub(super) async fn linger(mut io: TcpStream) {
-    if shut_down(&io).is_err() {
-        return;
+/// A refused peer's socket, on which the alert was sent.
+#[derive(Debug)]
+pub struct Farewell(TcpStream);
+
+impl Farewell {
+    /// Sends `record`. An alert fits into any socket's empty send buffer; if it does not, the peer goes without.
+    pub(super) fn send(io: TcpStream, record: &[u8]) -> Option<Self> {
+        let sent = Socket(&io).write_all(record);
+        sent.is_ok().then_some(Self(io))
     }
-    let drain = async {
-        let mut left = LINGER_BYTES;
-        while let Ok(bytes) = read_some(&mut io, left, <[u8]>::len).await {
-            left = left.saturating_sub(bytes);
-            if bytes == 0 || left == 0 {
-                return;
-            }
+
+    /// Closes the connection so that the alert arrives: a socket closed with unread bytes is reset, and the reset
+    /// overtakes what was sent.
+    pub async fn linger(self) {
+        let Self(mut io) = self;
+        if shut_down(&io).is_err() {
+            return;
         }
-    };
-    let _ = tokio::time::timeout(LINGER, drain).await;
+        let drain = async {
+            let mut left = LINGER_BYTES;
+            while let Ok(bytes) = read_some(&mut io, left, <[u8]>::len).await {
+                left = left.saturating_sub(bytes);
+                if bytes == 0 || left == 0 {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, drain).await;
+    }
 }
 
 fn shut_down(io: &TcpStream) -> io::Result<()> {

@@ -152,7 +152,8 @@ impl ProducesTickets for PolicyTickets {
         if plain.len() > MAX_STATE_BYTES {
             return None;
         }
-        let until = Witness::ask(Witness::resumable_until)?;
+        let now = self.keys.clock.now();
+        let until = Witness::ask(|witness| witness.resumable_until(now))?;
         let mut state = Vec::with_capacity(TIME_BYTES + plain.len() + AES_256_GCM.tag_len());
         state.extend_from_slice(&until.seconds().to_be_bytes());
         state.extend_from_slice(plain);

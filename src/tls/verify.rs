@@ -45,7 +45,12 @@ impl PolicyVerifier {
             Some(proof::holds(rules, message, &certificate.fields.as_ref()?.spki, signature))
         });
         let proved = proved.unwrap_or(false);
-        Witness::note(|witness| witness.proved = Some(proved));
+        Witness::note(|witness| {
+            witness.proved = Some(proved);
+            if let (true, Some(judgement)) = (proved, &witness.judgement) {
+                self.trust.remember(judgement);
+            }
+        });
         let verdict = if proved { Verdict::Verified } else { Verdict::Failed(Reason::ProofFailed) };
         match self.client_auth.decide(verdict) {
             Decision::Admit => Ok(HandshakeSignatureValid::assertion()),

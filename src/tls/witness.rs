@@ -7,10 +7,15 @@
 use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::policy::judgement::Judgement;
 use crate::policy::verdict::Verdict;
+
+/// How long sessions may be resumed from one to the next until the client has to prove possession of its key again;
+/// well within the seven days of RFC 8446, section 4.6.1.
+const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 thread_local! {
     static AT_WORK: RefCell<Witness> = RefCell::default();
@@ -46,16 +51,17 @@ impl Witness {
         AT_WORK.with_borrow(question)
     }
 
-    /// Until when a session of this connection may be resumed without a full handshake; `None`: not at all.
-    pub(super) fn resumable_until(&self) -> Option<Timestamp> {
+    /// Until when a session of this connection, given out `now`, may be resumed; `None`: not at all.
+    pub(super) fn resumable_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let at_most = now.after(SESSION_LIFETIME);
         match (&self.judgement, self.proved) {
             // No chain was judged here: none was presented, or an earlier handshake judged it and set the end.
-            (None, _) => Some(self.offered_until.unwrap_or(Timestamp::MAX)),
+            (None, _) => Some(self.offered_until.unwrap_or(at_most)),
             // A resumed session is judged by its chain alone: one without proof must not turn into one with.
             (Some(_), None | Some(false)) => None,
             (Some(judgement), Some(true)) => Some(match judgement.verdict {
-                Verdict::Verified => judgement.valid.1,
-                Verdict::Failed(_) | Verdict::Absent => Timestamp::MAX,
+                Verdict::Verified => at_most.min(judgement.valid.1),
+                Verdict::Failed(_) | Verdict::Absent => at_most,
             }),
         }
     }
