@@ -42,7 +42,7 @@ impl ClientHello {
     /// The caller bounds the time; a handshake that is dropped has sent no alert.
     pub async fn accept(self, config: Arc<ServerConfig>, client_auth: &ClientAuth, clock: &Clock) -> Handshake {
         let mut witness = Witness::default();
-        let Self { io, accepted, unfed, .. } = self;
+        let Self { mut io, accepted, unfed, .. } = self;
         let mut tls = match witness.attend(|| accepted.into_connection(config)) {
             Ok(tls) => tls,
             Err((error, mut alert)) => {
@@ -52,7 +52,7 @@ impl ClientHello {
                 return Handshake::broken(io, Failure::Tls(error, record), Negotiated::default(), &witness).await;
             }
         };
-        match drive(&io, &mut tls, unfed, &mut witness).await {
+        match drive(&mut io, &mut tls, unfed, &mut witness).await {
             Ok(unfed) => Handshake::finished(TlsStream::new(io, tls, unfed), &witness, client_auth, clock),
             Err(failure) => Handshake::broken(io, failure, Negotiated::read(&tls), &witness).await,
         }
@@ -67,7 +67,7 @@ enum Failure {
 }
 
 async fn drive(
-    io: &TcpStream,
+    io: &mut TcpStream,
     tls: &mut ServerConnection,
     mut unfed: Vec<u8>,
     witness: &mut Witness,
@@ -90,8 +90,11 @@ async fn drive(
 /// Processes `bytes` until the handshake is over; returns what is left for the session.
 fn feed(tls: &mut ServerConnection, mut bytes: &[u8], witness: &mut Witness) -> Result<Vec<u8>, Failure> {
     while !bytes.is_empty() && tls.is_handshaking() {
-        if let Err(error) = tls.read_tls(&mut bytes) {
-            return Err(Failure::Tls(Error::General(error.to_string()), Vec::new()));
+        match tls.read_tls(&mut bytes) {
+            // After a close_notify rustls takes nothing more.
+            Ok(0) => return Err(Failure::Socket),
+            Ok(_) => {}
+            Err(error) => return Err(Failure::Tls(Error::General(error.to_string()), Vec::new())),
         }
         if let Err(error) = witness.attend(|| tls.process_new_packets()) {
             let mut record = Vec::new();

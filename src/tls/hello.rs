@@ -37,11 +37,11 @@ pub struct NoHello {
 
 impl ClientHello {
     /// Reads up to `max_bytes` until the hello is whole, in however many pieces it comes, or until `deadline`.
-    pub async fn read(io: TcpStream, max_bytes: usize, deadline: Instant) -> Result<Self, NoHello> {
+    pub async fn read(mut io: TcpStream, max_bytes: usize, deadline: Instant) -> Result<Self, NoHello> {
         let mut acceptor = Acceptor::default();
         let mut received = 0;
         loop {
-            let step = read_some(&io, max_bytes - received, |bytes| feed(&mut acceptor, bytes, &mut received));
+            let step = read_some(&mut io, max_bytes - received, |bytes| feed(&mut acceptor, bytes, &mut received));
             let Ok(step) = timeout_at(deadline, step).await else {
                 return Err(NoHello::without_alert(received, Reason::HandshakeTimeout));
             };
@@ -96,8 +96,11 @@ fn feed(acceptor: &mut Acceptor, mut bytes: &[u8], received: &mut usize) -> Step
         Some(_) => *received += bytes.len(),
     }
     while !bytes.is_empty() {
-        if let Err(error) = acceptor.read_tls(&mut bytes) {
-            return Step::Broken(Error::General(error.to_string()), Vec::new());
+        match acceptor.read_tls(&mut bytes) {
+            // After a close_notify rustls takes nothing more.
+            Ok(0) => return Step::End,
+            Ok(_) => {}
+            Err(error) => return Step::Broken(Error::General(error.to_string()), Vec::new()),
         }
         match acceptor.accept() {
             Ok(None) => {}

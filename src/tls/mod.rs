@@ -10,3 +10,6 @@ pub mod stream;
 pub mod tickets;
 mod verify;
 mod witness;
+
+#[cfg(test)]
+mod after_close_notify;

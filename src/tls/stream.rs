@@ -5,17 +5,22 @@
 //! is bounded, and pushes back.
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice, Read, Write};
+use std::future::poll_fn;
+use std::io::{self, BufRead, IoSlice, Write};
+use std::mem;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 const SCRATCH_BYTES: usize = 64 * 1024;
+/// However little a reader asks for, a record's header and tag come on top.
+const SMALLEST_READ: usize = 4 * 1024;
 /// How long and how much a peer that was refused may still send before the socket is dropped.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 256 * 1024;
@@ -28,72 +33,85 @@ thread_local! {
 pub struct TlsStream {
     io: TcpStream,
     tls: ServerConnection,
-    /// Ciphertext that was read from the socket but that rustls had no room for.
+    /// Ciphertext that came with the end of the handshake.
     unfed: Vec<u8>,
-    end_of_socket: bool,
+    /// Decrypted bytes for which a reader had no room.
+    plain: BytesMut,
+    ended: bool,
 }
 
 impl TlsStream {
     pub(super) fn new(io: TcpStream, tls: ServerConnection, unfed: Vec<u8>) -> Self {
-        Self { io, tls, unfed, end_of_socket: false }
+        Self { io, tls, unfed, plain: BytesMut::new(), ended: false }
     }
 
     pub(super) fn tls(&self) -> &ServerConnection {
         &self.tls
     }
 
-    /// Copies decrypted bytes into `buf`. `None`: there are none.
-    fn take_plaintext(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
-        let before = buf.filled().len();
-        while buf.remaining() > 0 {
-            match self.tls.reader().read(buf.initialize_unfilled()) {
-                // close_notify: the peer has said that nothing more comes.
-                Ok(0) => return Some(Ok(())),
-                Ok(bytes) => buf.advance(bytes),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Some(Err(error)),
+    /// Appends what has arrived to `out`; 0 at the end. Reads once from the socket, about `room` bytes at most, and takes
+    /// memory only for bytes that are there: a connection that waits holds none.
+    pub fn poll_read_into(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, room: usize) -> Poll<io::Result<usize>> {
+        let before = out.len();
+        if !self.plain.is_empty() {
+            out.extend_from_slice(&mem::take(&mut self.plain));
+        }
+        let unfed = mem::take(&mut self.unfed);
+        self.feed(&unfed, out)?;
+        while out.len() == before && !self.ended {
+            ready!(self.poll_fill(cx, out, room))?;
+            if self.tls.wants_write() {
+                self.send_queued()?;
             }
         }
-        (buf.filled().len() > before).then_some(Ok(()))
+        Poll::Ready(Ok(out.len() - before))
     }
 
-    /// Hands what was read from the socket to rustls, as far as it has room for the plaintext.
-    fn feed(&mut self, mut ciphertext: &[u8]) -> io::Result<()> {
-        while !ciphertext.is_empty() {
-            match self.tls.read_tls(&mut ciphertext) {
-                Ok(_) => {}
-                // rustls holds as much plaintext as it may: the rest waits until that is taken.
-                Err(_) => break,
-            }
-            let processed = self.tls.process_new_packets();
-            if let Err(error) = processed {
+    /// Reads once from the socket. A read that does not fill the buffer is known to be the last: no second one is made
+    /// only to hear that there is nothing.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, room: usize) -> Poll<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut read = ReadBuf::new(&mut scratch[..room.clamp(SMALLEST_READ, SCRATCH_BYTES)]);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
+            // The end without close_notify: whether a body is whole is for its framing to say.
+            self.ended |= read.filled().is_empty();
+            Poll::Ready(self.feed(read.filled(), out))
+        })
+    }
+
+    /// Decrypts `ciphertext` into `out`.
+    fn feed(&mut self, mut ciphertext: &[u8], out: &mut BytesMut) -> io::Result<()> {
+        // The last step of the handshake may have decrypted more than the handshake.
+        self.take_plaintext(out)?;
+        out.reserve(ciphertext.len());
+        while !ciphertext.is_empty() && !self.ended {
+            self.tls.read_tls(&mut ciphertext)?;
+            if let Err(error) = self.tls.process_new_packets() {
                 // The alert that explains it is in the queue.
                 let _ = self.send_queued();
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
+            self.take_plaintext(out)?;
         }
-        self.unfed.extend_from_slice(ciphertext);
         Ok(())
     }
 
-    fn feed_leftovers(&mut self) -> io::Result<()> {
-        let leftovers = std::mem::take(&mut self.unfed);
-        self.feed(&leftovers)
-    }
-
-    /// Reads once from the socket, at most as much as the caller has room for.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+    fn take_plaintext(&mut self, out: &mut BytesMut) -> io::Result<()> {
+        let mut reader = self.tls.reader();
         loop {
-            ready!(self.io.poll_read_ready(cx))?;
-            let read = SCRATCH.with_borrow_mut(|scratch| {
-                let limit = room.clamp(4096, SCRATCH_BYTES);
-                let bytes = self.io.try_read(&mut scratch[..limit])?;
-                // Leftovers were fed before more was read, so nothing is overtaken.
-                self.feed(&scratch[..bytes]).map(|()| bytes)
-            });
-            match read {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
+            match reader.fill_buf() {
+                // close_notify: the peer has said that nothing more comes, and rustls would take nothing more.
+                Ok([]) => {
+                    self.ended = true;
+                    return Ok(());
+                }
+                Ok(record) => {
+                    out.extend_from_slice(record);
+                    let bytes = record.len();
+                    reader.consume(bytes);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -121,25 +139,16 @@ impl TlsStream {
 
 impl AsyncRead for TlsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        loop {
-            if let Some(taken) = this.take_plaintext(buf) {
-                return Poll::Ready(taken);
-            }
-            if !this.unfed.is_empty() {
-                this.feed_leftovers()?;
-                continue;
-            }
-            if this.end_of_socket {
-                // No close_notify: whether a body is whole is for its framing to say.
-                return Poll::Ready(Ok(()));
-            }
-            match ready!(this.poll_fill(cx, buf.remaining()))? {
-                0 => this.end_of_socket = true,
-                _ if this.tls.wants_write() => drop(this.send_queued()?),
-                _ => {}
-            }
+        let mut plain = mem::take(&mut self.plain);
+        if plain.is_empty() {
+            ready!(self.poll_read_into(cx, &mut plain, buf.remaining()))?;
         }
+        let bytes = plain.len().min(buf.remaining());
+        buf.put_slice(&plain.split_to(bytes));
+        if !plain.is_empty() {
+            self.plain = plain;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -183,29 +192,28 @@ impl Write for Socket<'_> {
 }
 
 /// Reads once from `io` into this thread's buffer and shows the bytes to `look`.
-pub(super) async fn read_some<T>(io: &TcpStream, limit: usize, mut look: impl FnMut(&[u8]) -> T) -> io::Result<T> {
-    loop {
-        io.readable().await?;
-        let read = SCRATCH.with_borrow_mut(|scratch| {
-            let limit = limit.clamp(1, SCRATCH_BYTES);
-            io.try_read(&mut scratch[..limit]).map(|bytes| look(&scratch[..bytes]))
-        });
-        match read {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return read,
-        }
-    }
+pub(super) async fn read_some<T>(io: &mut TcpStream, limit: usize, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    let mut look = Some(look);
+    poll_fn(|cx| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut read = ReadBuf::new(&mut scratch[..limit.clamp(1, SCRATCH_BYTES)]);
+            ready!(Pin::new(&mut *io).poll_read(cx, &mut read))?;
+            let look = look.take().expect("a future is not polled after its end");
+            Poll::Ready(Ok(look(read.filled())))
+        })
+    })
+    .await
 }
 
 /// Closes a refused peer's connection so that the alert arrives: a socket closed with unread bytes is reset, and the
 /// reset overtakes what was sent.
-pub(super) async fn linger(io: TcpStream) {
+pub(super) async fn linger(mut io: TcpStream) {
     if shut_down(&io).is_err() {
         return;
     }
     let drain = async {
         let mut left = LINGER_BYTES;
-        while let Ok(bytes) = read_some(&io, left, <[u8]>::len).await {
+        while let Ok(bytes) = read_some(&mut io, left, <[u8]>::len).await {
             left = left.saturating_sub(bytes);
             if bytes == 0 || left == 0 {
                 return;

@@ -1,5 +1,6 @@
 //! An open connection does not outlive the trust that let it in, and notices nothing of a reload that leaves it be.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::support::certificates::{CRL_DAYS, Credential, DAY, LEAF_DAYS, Shape, around, good};
@@ -204,8 +205,7 @@ fn a_revocation_list_that_runs_out_ends_connections_and_lets_nobody_in() {
     open.iter_mut().for_each(|connection| connection.expect_verify("SUCCESS"));
     world.set_clock(DAY * CRL_DAYS + Duration::from_secs(1));
     open.into_iter().for_each(Open::expect_misdirected_and_closed);
-    let refused = edge.get().map(|_| ()).expect_err("it is refused");
-    assert_eq!(refused.alert.as_deref(), Some("unknown_ca"));
+    edge.expect_refused("unknown_ca");
     let reasons: Vec<_> = (0..3).map(|_| world.next_handshake().reason.label()).collect();
     assert_eq!(reasons, ["verified", "verified", "crl_expired"]);
 }
@@ -222,6 +222,24 @@ fn a_ca_that_expires_ends_the_connections_of_leaves_that_outlive_it() {
     open.iter_mut().for_each(|connection| connection.expect_verify("SUCCESS"));
     world.set_clock(DAY * 5 + Duration::from_secs(1));
     open.into_iter().for_each(Open::expect_misdirected_and_closed);
-    let refused = edge.get().map(|_| ()).expect_err("it is refused");
-    assert_eq!(refused.alert.as_deref(), Some("certificate_expired"));
+    edge.expect_refused("certificate_expired");
+}
+
+#[test]
+fn a_connection_that_was_opened_before_a_reload_is_judged_by_what_is_in_force_after_it() {
+    for shape in [None, Some(Shape::P256)] {
+        let mut world = World::with(HostSetup::new(SHOP).observe("ours"));
+        let client = world.client(SHOP);
+        let client = shape.map_or(client.clone(), |shape| client.presenting(shape));
+        let socket = TcpStream::connect(world.address()).expect("the listener is there");
+        world.wait_for_metric("originlock_connections_open", 1.0);
+        world.change_and_reload(|setup| {
+            setup.ca("ours").bundle = pki().other.certificate_pem().into();
+            setup.host(SHOP).mode = "enforce".into();
+        });
+        // It may be let in by what was in force when it was opened; nothing is forwarded for it.
+        if let Ok(answer) = client.connect_over(socket).and_then(|mut connection| connection.get("/")) {
+            assert_eq!(answer.status, 421, "{shape:?}");
+        }
+    }
 }

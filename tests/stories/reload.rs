@@ -15,8 +15,7 @@ fn world() -> World {
 fn expect_old_policy(world: &World, broken: &str) {
     let (_, answer) = world.client(SHOP).presenting(Shape::P256).get().expect("the good client is let in");
     assert_eq!(answer.backend_saw("x-client-verify"), Some("SUCCESS"), "{broken}");
-    let refused = world.client(SHOP).presenting(Shape::UnknownCa).get().map(|_| ()).expect_err("refused");
-    assert_eq!(refused.alert.as_deref(), Some("unknown_ca"), "{broken}");
+    world.client(SHOP).presenting(Shape::UnknownCa).expect_refused("unknown_ca");
 }
 
 /// The line of the configuration that holds `text`, counted from 1.
@@ -118,16 +117,14 @@ fn hosts_come_and_go_with_a_reload() {
     const BLOG: &str = "blog.example.com";
     let mut world = world();
     let requests = "originlock_requests_total{host=\"blog.example.com\",status_class=\"2xx\"}";
-    let refused = world.client(BLOG).get().map(|_| ()).expect_err("not yet configured");
-    assert_eq!(refused.alert.as_deref(), Some("unrecognized_name"));
+    world.client(BLOG).expect_refused("unrecognized_name");
     assert_eq!(world.metric(requests), None);
     world.change_and_reload(|setup| setup.hosts.push(HostSetup::new(BLOG)));
     assert_eq!(world.metric(requests), Some(0.0));
     world.client(BLOG).get().expect("it is configured");
     world.wait_for_metric(requests, 1.0);
     world.change_and_reload(|setup| setup.hosts.retain(|host| host.names[0] != BLOG));
-    let refused = world.client(BLOG).get().map(|_| ()).expect_err("no longer configured");
-    assert_eq!(refused.alert.as_deref(), Some("unrecognized_name"));
+    world.client(BLOG).expect_refused("unrecognized_name");
     assert_eq!(world.metric(requests), None);
     world.client(SHOP).presenting(Shape::P256).get().expect("the other host stays");
 }

@@ -113,8 +113,7 @@ fn a_removed_ca_refuses_the_sessions_of_its_clients() {
         let client = edge(&world, version);
         begin(&world, &client);
         world.change_and_reload(|setup| setup.ca("ours").bundle = pki().other.certificate_pem().into());
-        let refused = client.get().map(|_| ()).expect_err("it is refused");
-        assert_eq!(refused.alert.as_deref(), Some("unknown_ca"), "{version:?}");
+        client.expect_refused("unknown_ca");
         assert_eq!(world.next_handshake().reason, Reason::UnknownIssuer);
     }
 }
@@ -132,8 +131,7 @@ fn an_expired_certificate_ends_its_resumption() {
         begin(&world, &client);
         assert!(is_resumed(&world, &client), "{version:?}");
         world.set_clock(DAY * LEAF_DAYS + Duration::from_secs(1));
-        let refused = client.get().map(|_| ()).expect_err("it is refused");
-        assert_eq!(refused.alert.as_deref(), Some("certificate_expired"), "{version:?}");
+        client.expect_refused("certificate_expired");
         let outcome = world.next_handshake();
         assert_eq!((outcome.reason, outcome.resumed), (Reason::Expired, false));
     }
@@ -168,8 +166,7 @@ fn a_forged_proof_never_resumes_as_verified() {
             assert_eq!((outcome.reason, outcome.proved, outcome.resumed), (Reason::ProofFailed, false, false));
         }
         world.change_and_reload(|setup| setup.host(SHOP).mode = "enforce".into());
-        let refused = thief.get().map(|_| ()).expect_err("enforce refuses it");
-        assert_eq!(refused.alert.as_deref(), Some("decrypt_error"));
+        thief.expect_refused("decrypt_error");
     }
 }
 

@@ -49,8 +49,7 @@ fn an_unknown_or_missing_name_is_refused() {
         for (client, reason, name) in
             [(unknown, Reason::SniUnknown, Some("nobody.example")), (missing, Reason::SniMissing, None)]
         {
-            let refused = client.get().map(|_| ()).expect_err("refused");
-            assert_eq!(refused.alert.as_deref(), Some("unrecognized_name"), "{reason:?} {version:?}");
+            client.expect_refused("unrecognized_name");
             let outcome = world.next_handshake();
             assert_eq!((outcome.reason, outcome.decision), (reason, Decision::Refuse));
             assert_eq!(outcome.server_name.as_ref().map(|name| name.as_str()), name);
@@ -73,8 +72,7 @@ fn a_default_host_takes_unknown_and_missing_names_under_its_own_policy() {
         .host(HostSetup::new("blog.example.com"))
         .start();
     for client in [world.client("nobody.example"), world.client("10.0.0.1").without_sni()] {
-        let refused = client.get().map(|_| ()).expect_err("no certificate");
-        assert_eq!(refused.alert.as_deref(), Some("certificate_required"));
+        client.expect_refused("certificate_required");
         assert_eq!(world.next_handshake().host.as_deref(), Some(SHOP));
         let (_, answer) = client.presenting(Shape::P256).get().expect("it is let in");
         assert_eq!((answer.status, answer.backend_saw("x-client-verify")), (200, Some("SUCCESS")));
@@ -166,8 +164,7 @@ fn a_hello_beyond_the_bound_is_refused() {
     let protocols: Vec<String> = (0..100).map(|number| format!("{number:0>100}")).collect();
     let protocols: Vec<&str> = protocols.iter().map(String::as_str).chain(["http/1.1"]).collect();
     let client = world.client(SHOP).alpn(&protocols);
-    let refused = client.get().map(|_| ()).expect_err("too large");
-    assert_eq!(refused.alert.as_deref(), Some("record_overflow"), "{refused:?}");
+    client.expect_refused("record_overflow");
     let outcome = world.next_handshake();
     assert_eq!((outcome.reason, outcome.alert), (Reason::TooLarge, Some("record_overflow")));
 }
@@ -203,8 +200,7 @@ fn what_begins_like_tls_and_is_none_is_a_protocol_error() {
 #[test]
 fn a_client_that_speaks_no_protocol_of_ours_is_refused() {
     let world = World::with(HostSetup::new(SHOP));
-    let refused = world.client(SHOP).alpn(&["spdy/1"]).get().map(|_| ()).expect_err("refused");
-    assert_eq!(refused.alert.as_deref(), Some("no_application_protocol"));
+    world.client(SHOP).alpn(&["spdy/1"]).expect_refused("no_application_protocol");
     let outcome = world.next_handshake();
     assert_eq!((outcome.reason, outcome.alert), (Reason::ProtocolError, Some("no_application_protocol")));
     assert_eq!(outcome.host.as_deref(), Some(SHOP));

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use crate::config::model::Limits;
 use crate::http1::body::BodyDecoder;
@@ -95,8 +95,7 @@ impl Wire {
 
     /// Reads once into `input`; 0 at the end.
     fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
-        self.input.reserve(room);
-        pin!(self.stream.read_buf(&mut self.input)).poll(cx)
+        self.stream.poll_read_into(cx, &mut self.input, room)
     }
 
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

@@ -47,6 +47,10 @@ pub enum Shape {
     Revoked,
     /// More certificates than are looked at.
     ManyCertificates,
+    /// One certificate larger than is looked at.
+    LargeCertificate,
+    /// No certificate at all in the place of one.
+    Garbage,
     /// Under an intermediate CA that its root does not allow.
     PathTooLong,
     /// Of a CA that may not issue for its name.
@@ -189,6 +193,14 @@ impl Pki {
                 let junk = CertificateDer::from_pem_slice(self.other.certificate_pem().as_bytes()).expect("a CA");
                 credential.chain.extend(vec![junk; 10]);
                 credential
+            }
+            Shape::LargeCertificate => {
+                let names = (0..800).map(|number| format!("name-{number}.example.com")).collect();
+                from_ours(&LeafOptions { names, ..client("large") })
+            }
+            Shape::Garbage => {
+                let chain = vec![CertificateDer::from(vec![0x30, 0x03, 0x02, 0x01, 0x07])];
+                Credential { chain, key: Credential::of(&self_signed(&client("key")).expect("a key")).key }
             }
             Shape::PathTooLong => self.shallow_root.below("path too long"),
             Shape::OutsideNameConstraint => {

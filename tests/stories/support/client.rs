@@ -124,7 +124,11 @@ impl Client {
     /// Goes through the handshake. Under TLS 1.3 a client is done before the server has judged its certificate: only
     /// an answer proves that it was let in.
     pub fn connect(&self) -> Result<Connection, Refused> {
-        let socket = TcpStream::connect(self.address).expect("the listener is there");
+        self.connect_over(TcpStream::connect(self.address).expect("the listener is there"))
+    }
+
+    /// Goes through the handshake over a connection that is already open.
+    pub fn connect_over(&self, socket: TcpStream) -> Result<Connection, Refused> {
         socket.set_nodelay(true).expect("an option");
         socket.set_read_timeout(Some(PATIENCE)).expect("an option");
         let name = ServerName::try_from(self.name.clone()).expect("a name");
@@ -143,6 +147,14 @@ impl Client {
         let mut connection = self.connect()?;
         let answer = connection.get("/")?;
         Ok((connection, answer))
+    }
+
+    /// Connects, and is refused with `alert`.
+    pub fn expect_refused(&self, alert: &str) {
+        match self.get() {
+            Ok((_, answer)) => panic!("let in instead of refused with {alert}: {answer:?}"),
+            Err(refused) => assert_eq!(refused.alert.as_deref(), Some(alert), "{}", refused.error),
+        }
     }
 
     /// The rustls configuration, for other protocols than HTTP/1.1.
