@@ -15,9 +15,6 @@ pub enum RequestError {
     Head(#[from] HeadError),
     #[error("the request's head did not arrive in time")]
     HeadTimeout,
-    /// What HTTP/2 lets through and HTTP/1.1 cannot carry.
-    #[error("the request is malformed: {0}")]
-    Malformed(&'static str),
     #[error("no single usable authority")]
     Authority(#[from] AuthorityError),
     /// RFC 9110, section 15.5.20: the client may try again on another connection.
@@ -46,7 +43,7 @@ impl RequestError {
         match self {
             Self::Head(error) => error.status(),
             Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Malformed(_) | Self::Authority(_) => StatusCode::BAD_REQUEST,
+            Self::Authority(_) => StatusCode::BAD_REQUEST,
             Self::HostMismatch | Self::TrustChanged => StatusCode::MISDIRECTED_REQUEST,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Upstream(error) => error.status(),
@@ -57,7 +54,7 @@ impl RequestError {
     pub fn blame(&self) -> Blame<'_> {
         Blame::Client(match self {
             Self::Head(HeadError::TooLarge | HeadError::TooManyFields) => Refusal::HeadTooLarge,
-            Self::Head(_) | Self::Malformed(_) => Refusal::MalformedHead,
+            Self::Head(_) => Refusal::MalformedHead,
             Self::HeadTimeout => Refusal::HeadTimeout,
             Self::Authority(_) | Self::Upstream(UpstreamError::BadHost) => Refusal::BadAuthority,
             Self::HostMismatch => Refusal::HostMismatch,
@@ -80,7 +77,7 @@ impl RequestError {
     pub fn sentence(&self) -> &'static str {
         match self {
             Self::Head(HeadError::TooLarge | HeadError::TooManyFields) => "The request's header is too large.",
-            Self::Head(_) | Self::Malformed(_) => "The request is malformed.",
+            Self::Head(_) => "The request is malformed.",
             Self::HeadTimeout => "The request took too long to arrive.",
             Self::Authority(_) => "The request does not name exactly one host.",
             Self::HostMismatch | Self::TrustChanged => "This connection does not serve that host; open another one.",

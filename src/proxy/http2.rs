@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::rt::Executor;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -19,8 +18,10 @@ use hyper_util::rt::TokioIo;
 use super::frames::Watched;
 use super::identity_headers;
 use super::lifetime::{Lifetime, Phase};
+use super::readers::{Reader, Readers};
 use super::requests::Requests;
 use crate::config::model::Limits;
+use crate::http1::HeadError;
 use crate::tls::stream::TlsStream;
 use crate::upstream::{BodyFailure, LocalBody};
 
@@ -34,7 +35,10 @@ const GOAWAY_LIMIT: Duration = Duration::from_secs(5);
 
 /// Serves streams until either side closes, time is up or the connection is told to close.
 pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime>, limits: &Limits) {
+    let readers = Readers::new(limits.body_timeout);
     let connection = Rc::new(Streams {
+        readers: readers.clone(),
+        max_headers: limits.headers,
         requests,
         lifetime: Rc::clone(lifetime),
         running: Cell::new(0),
@@ -45,7 +49,7 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
         service_fn(move |request| Rc::clone(&connection).answer(request))
     };
     let stream = Watched::new(stream, Rc::clone(lifetime), limits.header_timeout);
-    let mut serving = pin!(builder(limits).serve_connection(TokioIo::new(stream), service));
+    let mut serving = pin!(builder(limits, readers).serve_connection(TokioIo::new(stream), service));
     // The first request has the time of a head; a peer that only says hello is not kept.
     lifetime.enter(Phase::Head, Some(limits.header_timeout));
     let mut going_away = false;
@@ -65,8 +69,8 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
     .await;
 }
 
-fn builder(limits: &Limits) -> Builder<Local> {
-    let mut builder = Builder::new(Local);
+fn builder(limits: &Limits, readers: Readers) -> Builder<Readers> {
+    let mut builder = Builder::new(readers);
     builder
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
@@ -79,18 +83,10 @@ fn builder(limits: &Limits) -> Builder<Local> {
     builder
 }
 
-/// Runs a connection's streams on its own thread.
-#[derive(Clone, Copy)]
-struct Local;
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
-    fn execute(&self, stream: F) {
-        tokio::task::spawn_local(stream);
-    }
-}
-
 /// The streams of one connection.
 struct Streams {
+    readers: Readers,
+    max_headers: usize,
     requests: Requests,
     lifetime: Rc<Lifetime>,
     running: Cell<usize>,
@@ -100,7 +96,14 @@ struct Streams {
 
 impl Streams {
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Tracked>, BodyFailure> {
-        let running = Running::new(&self);
+        let (running, reader) = (Running::new(&self), self.readers.current());
+        let tracked = |body| {
+            reader.gave();
+            Tracked { body, reader, _running: running }
+        };
+        if request.headers().len() > self.max_headers {
+            return Ok(self.requests.refuse(&HeadError::TooManyFields.into()).map(tracked));
+        }
         let request = request.map(|body| match body.is_end_stream() {
             true => LocalBody::Empty,
             false => LocalBody::stream(Inbound { body, pause: None, limit: self.limits.2 }),
@@ -110,7 +113,7 @@ impl Streams {
         if !keep_open {
             self.lifetime.close();
         }
-        Ok(response.map(|body| Tracked { body, _running: running }))
+        Ok(response.map(tracked))
     }
 
     fn idle_limit(&self) -> Duration {
@@ -142,6 +145,7 @@ impl Drop for Running {
 /// An answer's body; the stream runs until it is dropped.
 struct Tracked {
     body: LocalBody,
+    reader: Rc<Reader>,
     _running: Running,
 }
 
@@ -150,7 +154,12 @@ impl Body for Tracked {
     type Error = BodyFailure;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.reader.asked();
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() {
+            self.reader.gave();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

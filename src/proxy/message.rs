@@ -6,10 +6,10 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
-use super::error::RequestError;
+use crate::http1::HeadError;
 
 /// Refuses what cannot be forwarded and keep its meaning; the rest is brought into the one shape that backends know.
-pub fn settle(parts: &mut Parts) -> Result<(), RequestError> {
+pub fn settle(parts: &mut Parts) -> Result<(), HeadError> {
     check_target(&parts.method, &parts.uri)?;
     check_length(&parts.headers)?;
     join_cookies(&mut parts.headers);
@@ -18,20 +18,20 @@ pub fn settle(parts: &mut Parts) -> Result<(), RequestError> {
 
 /// Origin form, or `*` for OPTIONS (RFC 9113, section 8.3.1; RFC 9112, section 3.2). In a request line anything else
 /// would be another host's target, or none.
-fn check_target(method: &Method, uri: &Uri) -> Result<(), RequestError> {
+fn check_target(method: &Method, uri: &Uri) -> Result<(), HeadError> {
     match uri.path_and_query().map(PathAndQuery::as_str) {
         // The authority stands for itself; whether the method may do so is judged elsewhere.
         None => Ok(()),
         Some("*") if *method == Method::OPTIONS => Ok(()),
         Some(target) if target.starts_with('/') => Ok(()),
-        Some(_) => Err(RequestError::Malformed("the target is no path")),
+        Some(_) => Err(HeadError::Target),
     }
 }
 
 /// Even identical ones: the next hop might read the other (RFC 9110, section 8.6).
-fn check_length(headers: &HeaderMap) -> Result<(), RequestError> {
+fn check_length(headers: &HeaderMap) -> Result<(), HeadError> {
     match headers.get_all(CONTENT_LENGTH).iter().nth(1) {
-        Some(_) => Err(RequestError::Malformed("several Content-Length fields")),
+        Some(_) => Err(HeadError::SeveralContentLengths),
         None => Ok(()),
     }
 }

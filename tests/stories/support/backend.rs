@@ -48,12 +48,6 @@ pub struct Conversation {
     seen: Arc<Seen>,
 }
 
-/// A request as it came, body decoded.
-pub struct Received {
-    pub head: String,
-    pub body: Vec<u8>,
-}
-
 pub trait Socket: Read + Write + Send {
     fn close_writing(&self);
 }
@@ -194,22 +188,23 @@ fn play<S: Socket + 'static>(seen: &Arc<Seen>, script: &Script, socket: S) {
     thread::spawn(move || {
         let mut peer = Conversation { socket: Box::new(socket), number, input: Vec::new(), seen };
         // A connection that breaks off ends its script and nothing else.
-        drop(script(&mut peer));
+        if script(&mut peer).is_err() {
+            peer.seen.change(|connections| connections[number].closed = true);
+        }
     });
 }
 
 impl Conversation {
-    /// One whole request; `None` at the end of the connection.
-    pub fn request(&mut self) -> io::Result<Option<Received>> {
+    /// The head of one request, once all of it has come; `None` at the end of the connection.
+    pub fn request(&mut self) -> io::Result<Option<String>> {
         let Some(head) = self.head()? else { return Ok(None) };
         let lower = head.to_ascii_lowercase();
-        let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        let body = match length {
-            Some(length) => self.exactly(length)?,
-            None if lower.contains("transfer-encoding: chunked") => self.chunks()?,
-            None => Vec::new(),
-        };
-        Ok(Some(Received { head, body }))
+        match lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()) {
+            Some(length) => drop(self.exactly(length)?),
+            None if lower.contains("transfer-encoding: chunked") => self.skip_chunks()?,
+            None => {}
+        }
+        Ok(Some(head))
     }
 
     /// A request's head, and nothing behind it.
@@ -246,15 +241,14 @@ impl Conversation {
         }
     }
 
-    fn chunks(&mut self) -> io::Result<Vec<u8>> {
-        let mut body = Vec::new();
+    fn skip_chunks(&mut self) -> io::Result<()> {
         loop {
             let length = usize::from_str_radix(&self.line()?, 16).map_err(io::Error::other)?;
             if length == 0 {
                 while !self.line()?.is_empty() {}
-                return Ok(body);
+                return Ok(());
             }
-            body.extend(self.exactly(length)?);
+            self.exactly(length)?;
             self.line()?;
         }
     }

@@ -90,9 +90,7 @@ impl Frames {
     pub fn outcome(&mut self, stream: u32) -> Outcome {
         loop {
             let Ok(frame) = self.next() else { return Outcome::Closed };
-            let code = |at: usize| {
-                frame.payload.get(at..at + 4).map_or(0, |code| u32::from_be_bytes(code.try_into().unwrap()))
-            };
+            let code = |at: usize| frame.payload.get(at..at + 4).map_or(0, number);
             match frame.kind {
                 HEADERS if frame.stream == stream => return Outcome::Status(status(&frame.payload)),
                 RST_STREAM if frame.stream == stream => return Outcome::Reset(code(0)),
@@ -166,13 +164,20 @@ fn string(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
+/// Four bytes in the order of the network.
+pub fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
 /// The status that an answer's block begins with, behind size updates of the dynamic table.
 fn status(block: &[u8]) -> u16 {
     let block = &block[block.iter().take_while(|byte| **byte & 0xe0 == 0x20).count()..];
     match block[0] {
         indexed @ 0x88..=0x8e => [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)],
         // `:status` by its index, with a literal value.
-        0x08 | 0x18 | 0x48 if block[1] & 0x80 == 0 => std::str::from_utf8(&block[2..5]).unwrap().parse().unwrap(),
+        0x08 | 0x18 | 0x48 if block[1] & 0x80 == 0 => {
+            std::str::from_utf8(&block[2..5]).ok().and_then(|digits| digits.parse().ok()).expect("a status")
+        }
         0x08 | 0x18 | 0x48 => huffman_digits(&block[2..]),
         other => panic!("an answer begins with {other:#x}"),
     }
@@ -182,9 +187,10 @@ fn status(block: &[u8]) -> u16 {
 fn huffman_digits(bytes: &[u8]) -> u16 {
     let mut bits = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| u16::from(byte >> bit & 1)));
     let mut number = 0;
+    let mut bit = || bits.next().expect("three digits");
     for _ in 0..3 {
-        let five = (0..5).fold(0, |code, _| code << 1 | bits.next().unwrap());
-        let digit = if five < 3 { five } else { (five << 1 | bits.next().unwrap()) - 0b011001 + 3 };
+        let five = (0..5).fold(0, |code, _| code << 1 | bit());
+        let digit = if five < 3 { five } else { (five << 1 | bit()) - 0b011001 + 3 };
         number = number * 10 + digit;
     }
     number

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod client;
 pub mod echo;
 pub mod frames;
+pub mod grpc;
 pub mod http2;
 pub mod raw;
 pub mod setup;
