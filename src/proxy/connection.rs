@@ -26,8 +26,16 @@ use crate::tls::stream::TlsStream;
 /// Serves one accepted socket to its end.
 pub async fn run(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
     let registered = worker.lifetimes.register();
-    let arrival = Arrival { worker, peer, at: Instant::now() };
     let snapshot = worker.shared.current.load();
+    // On the heap and gone with its end: a handshake's state is larger than what the connection needs ever after.
+    if let Some(session) = Box::pin(shake_hands(worker, &snapshot, socket, peer)).await {
+        session.serve(worker, registered.lifetime(), &snapshot).await;
+    }
+}
+
+/// From the first byte to the recorded outcome; the session, if the client is let in.
+async fn shake_hands(worker: &Rc<Worker>, snapshot: &Snapshot, socket: TcpStream, peer: SocketAddr) -> Option<Session> {
+    let arrival = Arrival { worker, peer, at: Instant::now() };
     let deadline = tokio::time::Instant::from_std(arrival.at + snapshot.limits.handshake);
     let hello = match ClientHello::read(socket, snapshot.limits.client_hello_bytes, deadline).await {
         Ok(hello) => hello,
@@ -41,9 +49,7 @@ pub async fn run(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
     let handshake = hello.accept(Arc::clone(&host.tls), &host.client_auth, &worker.shared.clock);
     let handshake = timeout_at(deadline, handshake).await.unwrap_or_else(|_| Handshake::timed_out());
     arrival.record(&host, name.clone(), &handshake);
-    if let Some(session) = Session::new(handshake, host, name, peer, &snapshot) {
-        session.serve(worker, registered.lifetime(), &snapshot).await;
-    }
+    Session::new(handshake, host, name, peer, snapshot)
 }
 
 /// A connection that is being shaken hands with.
@@ -54,11 +60,11 @@ struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    fn without_host(&self, name: Option<Hostname>, none: NoHello) {
+    fn without_host(&self, name: Option<Hostname>, none: NoHello) -> Option<Session> {
         // A peer that never said a word (a port check, a load balancer's probe) is no handshake.
-        let Some(reason) = none.reason else { return };
-        let outcome = self.outcome(name, Facts::without_host(reason, none.alert, none.detail));
+        let outcome = self.outcome(name, Facts::without_host(none.reason?, none.alert, none.detail));
         self.worker.shared.observer.record(outcome, None);
+        None
     }
 
     fn record(&self, host: &Host, name: Option<Hostname>, handshake: &Handshake) {
@@ -140,7 +146,8 @@ impl Session {
     async fn serve(self, worker: &Rc<Worker>, lifetime: &Rc<Lifetime>, snapshot: &Snapshot) {
         let requests = Requests::new(Rc::clone(worker), self.standing, Peer::new(self.peer));
         match self.http2 {
-            true => http2::serve(self.stream, requests, lifetime, &snapshot.limits).await,
+            // On the heap: an HTTP/1.1 connection is not to carry the room of an HTTP/2 one.
+            true => Box::pin(http2::serve(self.stream, requests, lifetime, &snapshot.limits)).await,
             false => http1::serve(self.stream, requests, lifetime, &snapshot.limits).await,
         }
     }
