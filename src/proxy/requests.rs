@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tracing::warn;
 
-use super::authority::authority;
+use super::authority::{AuthorityError, authority};
 use super::error::RequestError;
 use super::forwarded::{self, Forwarding, Peer};
 use super::hop_by_hop;
@@ -27,8 +27,14 @@ pub struct Requests {
     worker: Rc<Worker>,
     standing: RefCell<Standing>,
     peer: Peer,
-    /// The host text last found to belong to the connection's policy.
-    known_host: RefCell<Option<(u64, String)>>,
+    known_host: RefCell<Option<Rc<KnownHost>>>,
+}
+
+/// The authority last found to belong to the connection's policy; nearly every request names it again.
+struct KnownHost {
+    generation: u64,
+    text: String,
+    value: HeaderValue,
 }
 
 impl Requests {
@@ -58,10 +64,10 @@ impl Requests {
     async fn forward(&self, request: Request<LocalBody>) -> Result<Response<LocalBody>, RequestError> {
         let host = self.current_host()?;
         let (mut parts, body) = request.into_parts();
-        self.same_policy(&host, &parts)?;
+        let named = self.same_policy(&host, &parts)?;
         refuse_method(&parts.method)?;
         let upgrade = hop_by_hop::wanted_upgrade(&parts.headers);
-        self.rewrite(&mut parts, upgrade.as_ref())?;
+        self.rewrite(&mut parts, &named, upgrade.as_ref());
         let client = self.worker.upstreams.client(&host.upstream);
         let mut response = client.send(Request::from_parts(parts, body)).await?;
         let switched = response.headers().get(UPGRADE).cloned();
@@ -83,47 +89,44 @@ impl Requests {
     }
 
     /// The hostname of the handshake is the hostname of the request.
-    fn same_policy(&self, host: &Arc<Host>, parts: &Parts) -> Result<(), RequestError> {
+    fn same_policy(&self, host: &Arc<Host>, parts: &Parts) -> Result<Rc<KnownHost>, RequestError> {
         let authority = authority(parts, parts.version == http::Version::HTTP_2)?;
         let generation = self.worker.shared.current.generation();
-        let text = authority.host_text();
-        if matches!(&*self.known_host.borrow(), Some((known, name)) if *known == generation && name == text) {
-            return Ok(());
+        if let Some(known) = &*self.known_host.borrow()
+            && known.generation == generation
+            && known.text == authority.text()
+        {
+            return Ok(Rc::clone(known));
         }
-        let name = Hostname::parse(text).ok();
+        let name = Hostname::parse(authority.host_text()).ok();
         let snapshot = self.worker.shared.current.load();
         let selected = snapshot.hosts.select(name.as_ref()).map_err(|_| RequestError::HostMismatch)?;
         if selected.name != host.name {
             return Err(RequestError::HostMismatch);
         }
-        *self.known_host.borrow_mut() = Some((generation, text.to_owned()));
-        Ok(())
+        let text = authority.text().to_owned();
+        let value = HeaderValue::from_str(&text).map_err(|_| AuthorityError::Invalid)?;
+        let known = Rc::new(KnownHost { generation, text, value });
+        *self.known_host.borrow_mut() = Some(Rc::clone(&known));
+        Ok(known)
     }
 
     /// What came in ends here first, what is ours is written after: `Connection` cannot strip it.
-    fn rewrite(&self, parts: &mut Parts, upgrade: Option<&HeaderValue>) -> Result<(), RequestError> {
+    fn rewrite(&self, parts: &mut Parts, named: &KnownHost, upgrade: Option<&HeaderValue>) {
         let standing = self.standing.borrow();
         let verified = standing.is_verified();
-        let named = authority(parts, parts.version == http::Version::HTTP_2)?.text().to_owned();
         hop_by_hop::strip_request(&mut parts.headers);
         identity_headers::strip(&mut parts.headers, verified);
-        set_host(parts, &named);
-        forwarded::write(&mut parts.headers, &Forwarding { peer: &self.peer, host: &named, verified });
+        // HTTP/2 has the authority in a pseudo-header and absolute-form has it in the target; HTTP/1.1 backends read `Host`.
+        if parts.headers.get(HOST).is_none_or(|host| *host != named.value) {
+            parts.headers.insert(HOST, named.value.clone());
+        }
+        forwarded::write(&mut parts.headers, &Forwarding { peer: &self.peer, host: &named.text, verified });
         identity_headers::write(&mut parts.headers, &standing.identity);
         if let Some(protocol) = upgrade {
             parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
             parts.headers.insert(UPGRADE, protocol.clone());
         }
-        Ok(())
-    }
-}
-
-/// HTTP/2 has the authority in a pseudo-header and absolute-form has it in the target; HTTP/1.1 backends read `Host`.
-fn set_host(parts: &mut Parts, named: &str) {
-    if parts.headers.get(HOST).is_none_or(|host| host.as_bytes() != named.as_bytes())
-        && let Ok(value) = HeaderValue::from_str(named)
-    {
-        parts.headers.insert(HOST, value);
     }
 }
 
