@@ -103,7 +103,8 @@ impl Streams {
             true => LocalBody::Empty,
             false => LocalBody::stream(Inbound { body, pause: None, limit: self.limits.2 }),
         });
-        let (response, keep_open) = self.requests.answer(request).await;
+        // On the heap at once: hyper moves a stream's future several times before it runs.
+        let (response, keep_open) = Box::pin(self.requests.answer(request)).await;
         if !keep_open {
             self.lifetime.close();
         }
