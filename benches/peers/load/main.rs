@@ -204,7 +204,8 @@ impl Client<'_> {
         let stream = self.stream.as_mut().expect("a stream was just made");
         let Args { path, name, .. } = self.args;
         let length = if method == "PUT" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: load\r\nAccept: */*\r\n{length}\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: load\r\nAccept: */*\r\n{length}\r\n");
         stream.write_all(head.as_bytes())?;
         stream.write_all(body)?;
         stream.flush()?;
