@@ -35,7 +35,7 @@ fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         ..LeafOptions::client("a.example", Validity::days(*NOW, 30))
     };
     let issued = self_signed(&options).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.expose().as_ref()).expect("a key");
+    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.expose()).expect("a key");
     let certificate = ServerCertificate::new(vec![issued.certificate_der.clone().into()], key).expect("a pair");
     let keys = Arc::new(TicketKeys::new(Clock::System).expect("randomness"));
     let shared = Shared::new(Clock::System, keys);

@@ -32,7 +32,8 @@ thread_local! {
 /// A finished handshake's stream. Reads and writes are plaintext.
 pub struct TlsStream {
     io: TcpStream,
-    tls: ServerConnection,
+    /// On the heap: a stream passes through several futures, each of which would have room for it.
+    tls: Box<ServerConnection>,
     /// Ciphertext that came with the end of the handshake.
     unfed: Vec<u8>,
     /// Decrypted bytes for which a reader had no room.
@@ -42,7 +43,7 @@ pub struct TlsStream {
 
 impl TlsStream {
     pub(super) fn new(io: TcpStream, tls: ServerConnection, unfed: Vec<u8>) -> Self {
-        Self { io, tls, unfed, plain: BytesMut::new(), ended: false }
+        Self { io, tls: Box::new(tls), unfed, plain: BytesMut::new(), ended: false }
     }
 
     pub(super) fn tls(&self) -> &ServerConnection {
