@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, Method, Request};
+use http::header::{CONNECTION, TE};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
@@ -51,8 +52,12 @@ pub(super) enum UploadError {
 
 impl Upload {
     pub(super) fn new(request: Request<LocalBody>) -> Self {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let framing = framing(&parts.method, &body);
+        if parts.headers.contains_key(TE) {
+            // It speaks of this connection alone (RFC 9110, section 10.1.4).
+            parts.headers.append(CONNECTION, HeaderValue::from_static("te"));
+        }
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let mut out = BytesMut::new();
         encode::write_request_head(&mut out, &parts.method, target, &parts.headers, framing);

@@ -230,6 +230,7 @@ fn what_ends_here_does_not_go_on() {
         assert!(values(&text, name).is_empty(), "{name}: {text}");
     }
     assert_eq!(values(&text, "te"), ["trailers"]);
+    assert_eq!(values(&text, "connection"), ["te"]);
 }
 
 #[test]
