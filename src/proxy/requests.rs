@@ -50,6 +50,11 @@ impl Requests {
         self.standing.borrow().is_verified()
     }
 
+    /// Whether the host, as it is now, lets this connection in.
+    pub fn are_admitted(&self) -> bool {
+        self.current_host().is_ok()
+    }
+
     /// Answers one request; whatever goes wrong becomes an answer of our own. The flag says whether the connection
     /// may take another request.
     pub async fn answer(&self, request: Request<LocalBody>) -> (Response<LocalBody>, bool) {

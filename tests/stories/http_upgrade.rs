@@ -61,6 +61,28 @@ fn a_backend_that_ends_a_tunnel_ends_it_for_the_client() {
 }
 
 #[test]
+fn no_byte_passes_a_tunnel_after_the_trust_it_was_opened_under() {
+    let backend = Backend::scripted(|peer| {
+        peer.head()?;
+        peer.send(WEBSOCKET)?;
+        peer.echo()
+    });
+    let mut world = world(&backend);
+    let open = |mut raw: Raw| {
+        raw.send(upgrade_to("websocket"));
+        assert_eq!(raw.answer_head().expect("a head").status, 101);
+        raw
+    };
+    let (mut stranger, mut verified) = (open(Raw::stranger(&world, HOST)), open(Raw::verified(&world, HOST)));
+    world.change_and_reload(|setup| setup.host(HOST).mode = "enforce".into());
+    stranger.send("secret");
+    assert_eq!(stranger.rest(), b"");
+    verified.send("welcome");
+    assert_eq!(verified.exactly(7).expect("an echo"), b"welcome");
+    assert!(!backend.text().contains("secret"));
+}
+
+#[test]
 fn a_refused_upgrade_is_an_ordinary_answer() {
     let backend = Backend::answering("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
     let world = world(&backend);

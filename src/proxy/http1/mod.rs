@@ -49,7 +49,7 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
         (Next::Tunnel(tunnel), idle_limit) => {
             // Nobody else reads a request's body by now: one that asks for a tunnel has none.
             if let Ok(wire) = Rc::try_unwrap(wire) {
-                tunnel.run(wire.into_inner(), idle_limit).await;
+                tunnel.run(wire.into_inner(), &requests, idle_limit).await;
             }
         }
         (Next::Request | Next::Gone, _) => {}

@@ -14,6 +14,7 @@ use super::wire::Wire;
 use crate::http1::encode::write_response_head;
 use crate::http1::framing::Framing;
 use crate::proxy::lifetime::{Lifetime, Phase};
+use crate::proxy::requests::Requests;
 use crate::tls::stream::TlsStream;
 use crate::upstream::{LocalBody, UpgradedIo};
 
@@ -29,8 +30,9 @@ impl Tunnel {
         Self { response, backend }
     }
 
-    /// Sends the 101 and copies until either side is done or both are silent for `idle_limit`.
-    pub(super) async fn run(mut self, mut wire: Wire, idle_limit: Duration) {
+    /// Sends the 101 and copies until either side is done, both are silent for `idle_limit`, or the host would not let
+    /// this connection in any more: asked before every step, so that no byte passes after that.
+    pub(super) async fn run(mut self, mut wire: Wire, requests: &Requests, idle_limit: Duration) {
         let lifetime = wire.lifetime();
         let (parts, _) = self.response.into_parts();
         let mut head = BytesMut::new();
@@ -42,6 +44,7 @@ impl Tunnel {
         // However it ends, both sides are closed by being dropped.
         let _: io::Result<(u64, u64)> = poll_fn(|cx| match lifetime.poll_overdue(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending if !requests.are_admitted() => Poll::Ready(Err(io::ErrorKind::PermissionDenied.into())),
             Poll::Pending => copying.as_mut().poll(cx),
         })
         .await;
