@@ -1,5 +1,7 @@
 //! HTTP/2 towards the client, with hyper's server (RFC 9113).
 
+mod sending;
+
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -16,6 +18,7 @@ use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
+use self::sending::{Sending, unless_stalled};
 use super::frames::Watched;
 use super::identity_headers;
 use super::lifetime::{Lifetime, Phase};
@@ -44,7 +47,7 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
         let connection = Rc::clone(&connection);
         service_fn(move |request| Rc::clone(&connection).answer(request))
     };
-    let stream = Watched::new(stream, Rc::clone(lifetime), limits.header_timeout);
+    let stream = Watched::new(stream, Rc::clone(lifetime), limits.header_timeout, limits.body_timeout);
     let mut serving = pin!(builder(limits).serve_connection(TokioIo::new(stream), service));
     // The first request has the time of a head; a peer that only says hello is not kept.
     lifetime.enter(Phase::Head, Some(limits.header_timeout));
@@ -66,7 +69,7 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
 }
 
 fn builder(limits: &Limits) -> Builder<Local> {
-    let mut builder = Builder::new(Local);
+    let mut builder = Builder::new(Local { body_timeout: limits.body_timeout });
     builder
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
@@ -81,11 +84,13 @@ fn builder(limits: &Limits) -> Builder<Local> {
 
 /// Runs a connection's streams on its own thread.
 #[derive(Clone, Copy)]
-struct Local;
+struct Local {
+    body_timeout: Duration,
+}
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
     fn execute(&self, stream: F) {
-        tokio::task::spawn_local(stream);
+        tokio::task::spawn_local(unless_stalled(stream, self.body_timeout));
     }
 }
 
@@ -110,7 +115,10 @@ impl Streams {
         if !keep_open {
             self.lifetime.close();
         }
-        Ok(response.map(|body| Tracked { body, _running: running }))
+        let sending = Sending::current();
+        // The head: a client without a window is not even asked for a body.
+        sending.given();
+        Ok(response.map(|body| Tracked { body, sending, _running: running }))
     }
 
     fn idle_limit(&self) -> Duration {
@@ -142,6 +150,7 @@ impl Drop for Running {
 /// An answer's body; the stream runs until it is dropped.
 struct Tracked {
     body: LocalBody,
+    sending: Rc<Sending>,
     _running: Running,
 }
 
@@ -150,7 +159,12 @@ impl Body for Tracked {
     type Error = BodyFailure;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match frame.is_ready() {
+            true => self.sending.given(),
+            false => self.sending.taken(),
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

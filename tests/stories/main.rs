@@ -17,4 +17,5 @@ mod pins;
 mod reload;
 mod sessions;
 mod sni;
+mod stalls;
 mod support;
