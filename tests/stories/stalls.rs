@@ -1,7 +1,13 @@
 //! Nobody holds a backend, or memory of ours, by doing nothing.
 
-use crate::support::frames::{DATA, END_STREAM, HEADERS, Outcome, RST_STREAM, SETTINGS, WINDOW_UPDATE, get};
-use crate::support::{Backend, Frames, HostSetup, World};
+use std::io;
+use std::sync::mpsc;
+
+use crate::support::backend::Conversation;
+use crate::support::frames::{
+    ACK, DATA, END_HEADERS, END_STREAM, HEADERS, Outcome, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, get,
+};
+use crate::support::{Backend, Frames, HostSetup, PATIENCE, Raw, World};
 
 const HOST: &str = "shop.example";
 const MEGABYTE: usize = 1 << 20;
@@ -86,4 +92,88 @@ fn a_connection_that_reads_nothing_ends_although_one_of_its_streams_waits_for_ev
     backend.wait_until("four requests", |connections| connections.len() == 4);
     world.wait_for_metric("originlock_connections_open", 0.0);
     drop(frames);
+}
+
+/// Begins HTTP/2 with prior knowledge.
+fn greet(peer: &mut Conversation) -> io::Result<()> {
+    peer.exactly(PREFACE.len())?;
+    peer.send([frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, ACK, 0, &[])].concat())
+}
+
+/// Kind and stream of the next frame.
+fn next_frame(peer: &mut Conversation) -> io::Result<(u8, u8)> {
+    let header = peer.exactly(9)?;
+    peer.exactly(usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]))?;
+    Ok((header[3], header[8]))
+}
+
+fn http2_world(backend: &Backend) -> World {
+    let host = HostSetup::new(HOST).observe("ours").upstream(&backend.url().replace("http:", "h2c:"));
+    World::builder().tables("[limits]\nbody_timeout_seconds = 0.5\n").host(host).start()
+}
+
+fn half_a_post() -> String {
+    format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\nhalf")
+}
+
+#[test]
+fn an_upload_to_an_http2_backend_may_not_pause_for_ever() {
+    let (sender, resets) = mpsc::channel();
+    let backend = Backend::scripted(move |peer| {
+        greet(peer)?;
+        while next_frame(peer)? != (RST_STREAM, 1) {}
+        sender.send(()).map_err(io::Error::other)?;
+        peer.until_closed()
+    });
+    let world = http2_world(&backend);
+    let mut raw = Raw::stranger(&world, HOST);
+    raw.send(half_a_post());
+    assert_eq!(raw.answer().status, 400);
+    resets.recv_timeout(PATIENCE).expect("the backend hears of it");
+}
+
+#[test]
+fn an_upload_to_an_http2_backend_may_not_pause_for_ever_behind_the_answers_head() {
+    let (sender, resets) = mpsc::channel();
+    let backend = Backend::scripted(move |peer| {
+        greet(peer)?;
+        while next_frame(peer)? != (DATA, 1) {}
+        peer.send(frame(HEADERS, END_HEADERS, 1, &[0x88]))?;
+        while next_frame(peer)? != (RST_STREAM, 1) {}
+        sender.send(()).map_err(io::Error::other)?;
+        peer.until_closed()
+    });
+    let world = http2_world(&backend);
+    let mut raw = Raw::stranger(&world, HOST);
+    raw.send(half_a_post());
+    assert_eq!(raw.answer_head().expect("a head").status, 200);
+    resets.recv_timeout(PATIENCE).expect("the backend hears of it");
+    world.wait_for_metric("originlock_connections_open", 0.0);
+}
+
+#[test]
+fn an_upload_to_an_http2_backend_ends_with_the_answer() {
+    let (sender, frames) = mpsc::channel();
+    let backend = Backend::scripted(move |peer| {
+        greet(peer)?;
+        while next_frame(peer)? != (DATA, 1) {}
+        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0x88]))?;
+        loop {
+            let next = next_frame(peer)?;
+            sender.send(next).map_err(io::Error::other)?;
+        }
+    });
+    let host = HostSetup::new(HOST).observe("ours").upstream(&backend.url().replace("http:", "h2c:"));
+    let world = World::with(host);
+    let mut raw = Raw::stranger(&world, HOST);
+    raw.send(half_a_post());
+    assert_eq!(raw.answer().status, 200);
+    // It may still be taken by whoever closes the connection, and by nobody else.
+    let _ = raw.try_send("whole!");
+    loop {
+        match frames.recv_timeout(PATIENCE).expect("the backend hears of the end") {
+            (RST_STREAM, 1) => break,
+            (kind, stream) => assert!((kind, stream) != (DATA, 1)),
+        }
+    }
 }
