@@ -22,7 +22,7 @@ use crate::pki::{LeafOptions, Purpose, Validity, self_signed};
 use crate::policy::client_auth::ClientAuth;
 
 /// More than rustls takes at once, and than one read does.
-const TAIL: [u8; 1 << 16] = [0; 1 << 16];
+static TAIL: [u8; 1 << 16] = [0; 1 << 16];
 /// A spinning thread cannot be waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -35,7 +35,7 @@ fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         ..LeafOptions::client("a.example", Validity::days(*NOW, 30))
     };
     let issued = self_signed(&options).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.expose().as_ref()).expect("a key");
+    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.expose()).expect("a key");
     let certificate = ServerCertificate::new(vec![issued.certificate_der.clone().into()], key).expect("a pair");
     let keys = Arc::new(TicketKeys::new(Clock::System).expect("randomness"));
     let shared = Shared::new(Clock::System, keys);
