@@ -352,3 +352,12 @@ fn an_answer_that_breaks_off_breaks_off_visibly() {
         assert!(matches!(outcome, Outcome::Reset(code) if code != 0), "{answer}: {outcome:?}");
     }
 }
+
+/// A client that counts would wait for content that never comes, or call the stream broken.
+#[test]
+fn a_204_reaches_an_http2_client_without_the_length_that_its_backend_gave_it() {
+    let backend = Backend::answering("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n");
+    let world = world(&backend);
+    let mut client = super::support::http2::Http2::connect(&world.client(HOST)).expect("it is let in");
+    assert_eq!(client.get("/").expect("a whole answer").status, 204);
+}
