@@ -1,13 +1,16 @@
 //! How many connections there may be: a full process sheds new ones instead of dying with all it has.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::telemetry::metrics::{Metrics, Shed};
 
-/// Counts open connections in all and per address.
+/// One IPv6 subscriber has at least this much and may take any address in it (RFC 6177).
+const IPV6_PREFIX: u128 = !0 << 64;
+
+/// Counts open connections in all and per address, of IPv6 per /64.
 #[derive(Clone, Debug)]
 pub struct Admission(Arc<Inner>);
 
@@ -54,6 +57,7 @@ impl Admission {
             inner.metrics.connection_shed(Shed::Connections);
             return None;
         }
+        let peer = counted_as(peer);
         let max_per_address = inner.max_per_address.load(Ordering::Relaxed);
         if max_per_address > 0 && !inner.count_address(peer, max_per_address) {
             inner.open.fetch_sub(1, Ordering::Relaxed);
@@ -89,6 +93,13 @@ impl Inner {
                 per_address.remove(&peer);
             }
         }
+    }
+}
+
+fn counted_as(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & IPV6_PREFIX).into(),
     }
 }
 
@@ -129,5 +140,16 @@ mod tests {
         drop(first);
         assert!(admission.admit(PEER).is_some());
         assert_eq!(admission.open(), 0);
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_subscriber_count_as_one() {
+        let admission = Admission::new(Metrics::new(10), 10, 1);
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let first = admission.admit(address("2001:db8:0:1::1")).expect("a place");
+        assert!(admission.admit(address("2001:db8:0:1:ffff:ffff:ffff:ffff")).is_none());
+        assert!(admission.admit(address("2001:db8:0:2::1")).is_some());
+        drop(first);
+        assert!(admission.admit(address("2001:db8:0:1::2")).is_some());
     }
 }

@@ -1,7 +1,8 @@
 //! Where one HTTP/2 frame ends and the next begins (RFC 9113, section 4.1), seen from beside the connection.
 //!
 //! hyper tells of a request when its head is whole. A peer that sends HEADERS and then CONTINUATION by the byte, or
-//! half a frame and then nothing, is no request to it and would live as long as an idle connection may.
+//! half a frame and then nothing, is no request to it and would live as long as an idle connection may. Nor does it
+//! tell of a peer that reads nothing, which keeps all that is on its way to it.
 
 use std::io;
 use std::pin::Pin;
@@ -26,12 +27,22 @@ pub struct Watched<S> {
     frames: Frames,
     lifetime: Rc<Lifetime>,
     limit: Duration,
+    write_limit: Duration,
 }
 
 impl<S> Watched<S> {
-    /// Everything but content has to be whole within `limit`; content may pause as a body may.
-    pub fn new(stream: S, lifetime: Rc<Lifetime>, limit: Duration) -> Self {
-        Self { stream, frames: Frames::default(), lifetime, limit }
+    /// Everything but content has to be whole within `limit`; content may pause as a body may. What is written has to
+    /// be taken within `write_limit`.
+    pub fn new(stream: S, lifetime: Rc<Lifetime>, limit: Duration, write_limit: Duration) -> Self {
+        Self { stream, frames: Frames::default(), lifetime, limit, write_limit }
+    }
+
+    fn wrote<T>(&self, polled: Poll<T>) -> Poll<T> {
+        match polled.is_pending() {
+            true => self.lifetime.begin_write(self.write_limit),
+            false => self.lifetime.end_write(),
+        }
+        polled
     }
 }
 
@@ -53,11 +64,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.wrote(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -213,7 +226,7 @@ mod tests {
         let lifetime = registered.lifetime();
         let (block, rest) = (frame(HEADERS, 0, 4), frame(CONTINUATION, END_HEADERS, 4));
         let stream = stream_of(&[&PREFACE[..], &block, &rest]);
-        let mut watched = Watched::new(stream, Rc::clone(lifetime), Duration::ZERO);
+        let mut watched = Watched::new(stream, Rc::clone(lifetime), Duration::ZERO, Duration::ZERO);
         let mut read = async |bytes: usize| {
             tokio::io::AsyncReadExt::read_exact(&mut watched, &mut vec![0; bytes]).await.unwrap();
         };
@@ -222,6 +235,30 @@ mod tests {
         assert!(lifetime.is_overdue());
         read(rest.len()).await;
         assert!(!lifetime.is_overdue());
+    }
+
+    #[tokio::test]
+    async fn a_write_that_nobody_takes_counts_towards_the_connections_time() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let workers = Lifetimes::default();
+        let registered = workers.register();
+        let lifetime = registered.lifetime();
+        let (mut peer, stream) = tokio::io::duplex(8);
+        let mut watched = Watched::new(stream, Rc::clone(lifetime), Duration::ZERO, Duration::from_millis(500));
+        let mut write = Box::pin(watched.write_all(&[0; 12]));
+        assert!(is_pending(&mut write).await);
+        workers.tick();
+        assert!(is_pending(&mut write).await);
+        assert!(!lifetime.is_overdue());
+        workers.tick();
+        assert!(lifetime.is_overdue());
+        peer.read_exact(&mut [0; 8]).await.unwrap();
+        write.await.unwrap();
+        assert!(!lifetime.is_overdue());
+    }
+
+    async fn is_pending(work: &mut (impl Future + Unpin)) -> bool {
+        std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *work).poll(cx).is_pending())).await
     }
 
     fn stream_of(parts: &[&[u8]]) -> impl AsyncRead + Unpin + use<> {

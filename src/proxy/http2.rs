@@ -48,7 +48,7 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
         let connection = Rc::clone(&connection);
         service_fn(move |request| Rc::clone(&connection).answer(request))
     };
-    let stream = Watched::new(stream, Rc::clone(lifetime), limits.header_timeout);
+    let stream = Watched::new(stream, Rc::clone(lifetime), limits.header_timeout, limits.body_timeout);
     let mut serving = pin!(builder(limits, readers).serve_connection(TokioIo::new(stream), service));
     // The first request has the time of a head; a peer that only says hello is not kept.
     lifetime.enter(Phase::Head, Some(limits.header_timeout));

@@ -35,6 +35,8 @@ pub struct Lifetime {
     deadline: Cell<u64>,
     /// The tick after which a head that has begun to arrive on a connection that does other things too is late.
     head_deadline: Cell<u64>,
+    /// The tick after which a peer that takes nothing of what is sent beside the present phase has had its time.
+    write_deadline: Cell<u64>,
     /// No further request is taken: the process drains, or the connection's trust is gone.
     closing: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -82,9 +84,22 @@ impl Lifetime {
         self.head_deadline.set(u64::MAX);
     }
 
-    /// Whether the present phase, or a head beside it, has lasted too long.
+    /// The peer does not take what is sent, and has to within `limit` of the first time that this is said.
+    pub fn begin_write(&self, limit: Duration) {
+        if self.write_deadline.get() == u64::MAX {
+            self.write_deadline.set(self.worker.after(limit));
+        }
+    }
+
+    /// It has taken something.
+    pub fn end_write(&self) {
+        self.write_deadline.set(u64::MAX);
+    }
+
+    /// Whether the present phase, or a head or a write beside it, has lasted too long.
     pub fn is_overdue(&self) -> bool {
-        self.worker.0.get() > self.deadline.get().min(self.head_deadline.get())
+        let earliest = self.deadline.get().min(self.head_deadline.get()).min(self.write_deadline.get());
+        self.worker.0.get() > earliest
     }
 
     /// Whether no further request is to be taken.
@@ -136,6 +151,7 @@ impl Lifetimes {
             phase: Cell::new(Phase::Idle),
             deadline: Cell::new(u64::MAX),
             head_deadline: Cell::new(u64::MAX),
+            write_deadline: Cell::new(u64::MAX),
             closing: Cell::new(self.closing.get()),
             waker: RefCell::default(),
         });

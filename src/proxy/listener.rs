@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::warn;
 
@@ -16,6 +16,11 @@ use super::worker::Worker;
 const BACKLOG: i32 = 4096;
 /// How long to wait after the process ran out of file descriptors: others have to close first.
 const PAUSE: Duration = Duration::from_millis(100);
+/// A peer that vanished without a FIN is noticed within two minutes, whatever is waited for: this silence, then as many
+/// unanswered questions.
+const SILENCE: Duration = Duration::from_secs(60);
+const QUESTION_INTERVAL: Duration = Duration::from_secs(15);
+const QUESTIONS: u32 = 4;
 
 /// Binds one worker's socket to `address`, which other workers bind too.
 pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -27,6 +32,9 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
+    // Accepted sockets inherit it.
+    let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(QUESTION_INTERVAL).with_retries(QUESTIONS);
+    socket.set_tcp_keepalive(&keepalive)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

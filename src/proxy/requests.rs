@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, HOST, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use tracing::{info, warn};
@@ -102,6 +102,10 @@ impl Requests {
         let mut response = client.send(Request::from_parts(parts, body)).await?;
         let switched = response.headers().get(UPGRADE).cloned();
         hop_by_hop::strip_response(response.headers_mut());
+        if response.status() == StatusCode::NO_CONTENT {
+            // RFC 9110, section 8.6: HTTP/2 clients take it for content that is missing.
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(protocol) = switched
         {

@@ -21,8 +21,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::pki::{LeafOptions, Purpose, Validity, self_signed};
 use crate::policy::client_auth::ClientAuth;
 
-/// More than rustls takes at once.
-const TAIL: [u8; 9000] = [0; 9000];
+/// More than rustls takes at once, and than one read does.
+static TAIL: [u8; 1 << 16] = [0; 1 << 16];
 /// A spinning thread cannot be waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -93,7 +93,35 @@ fn a_session_ends_with_close_notify_whatever_follows() {
         tls.write_tls(&mut flight).expect("a Vec takes all");
     }
     flight.extend_from_slice(&TAIL);
-    socket.write_all(&flight).expect("a server that reads");
+    // The proxy may have closed before it has all.
+    let _ = socket.write_all(&flight);
+    let read = received.recv_timeout(PATIENCE).expect("an end");
+    assert_eq!(read.expect("no error"), b"last words");
+}
+
+#[test]
+fn a_session_that_ends_within_its_handshakes_last_flight_ends_too() {
+    let (server, config) = configs();
+    let (address, received) = serving(server, async |handshake| {
+        let mut all = Vec::new();
+        handshake.stream.expect("a session").read_to_end(&mut all).await.map(|_| all)
+    });
+    let mut socket = Socket::connect(address).expect("a server");
+    let mut tls = client(config);
+    tls.write_tls(&mut socket).expect("a hello");
+    while tls.is_handshaking() {
+        tls.read_tls(&mut socket).expect("an answer");
+        tls.process_new_packets().expect("a good answer");
+    }
+    tls.writer().write_all(b"last words").expect("room");
+    tls.send_close_notify();
+    let mut flight = Vec::new();
+    while tls.wants_write() {
+        tls.write_tls(&mut flight).expect("a Vec takes all");
+    }
+    flight.extend_from_slice(&TAIL);
+    // The proxy may have closed before it has all.
+    let _ = socket.write_all(&flight);
     let read = received.recv_timeout(PATIENCE).expect("an end");
     assert_eq!(read.expect("no error"), b"last words");
 }

@@ -132,7 +132,7 @@ fn answers_without_a_body_have_none_and_the_connection_goes_on() {
         while let Some(request) = peer.request()? {
             peer.send(match request.split(' ').next() {
                 Some("HEAD") => "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
-                Some("PUT") => "HTTP/1.1 204 No Content\r\n\r\n",
+                Some("PUT") => "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
                 Some("GET") => "HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\nETag: \"a\"\r\n\r\n",
                 _ => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
             })?;
@@ -147,6 +147,9 @@ fn answers_without_a_body_have_none_and_the_connection_goes_on() {
         assert_eq!(answer.status, status, "{method}");
         if method == "HEAD" {
             assert_eq!(answer.field("content-length"), Some("1000"));
+        }
+        if method == "PUT" {
+            assert_eq!(answer.field("content-length"), None);
         }
         frames.headers(stream, END_STREAM, &[&get(HOST, "/")[1..], &[(":method", method)]].concat());
         assert_eq!(frames.outcome(stream), Outcome::Status(status), "{method}");
@@ -350,4 +353,13 @@ fn an_answer_that_breaks_off_breaks_off_visibly() {
         };
         assert!(matches!(outcome, Outcome::Reset(code) if code != 0), "{answer}: {outcome:?}");
     }
+}
+
+/// A client that counts would wait for content that never comes, or call the stream broken.
+#[test]
+fn a_204_reaches_an_http2_client_without_the_length_that_its_backend_gave_it() {
+    let backend = Backend::answering("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n");
+    let world = world(&backend);
+    let mut client = super::support::http2::Http2::connect(&world.client(HOST)).expect("it is let in");
+    assert_eq!(client.get("/").expect("a whole answer").status, 204);
 }

@@ -21,4 +21,5 @@ mod pins;
 mod reload;
 mod sessions;
 mod sni;
+mod stalls;
 mod support;

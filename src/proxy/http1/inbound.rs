@@ -18,15 +18,20 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The body of the request that is being answered.
 pub(super) struct InboundBody {
     wire: Rc<RefCell<Wire>>,
+    number: u64,
 }
 
 impl InboundBody {
-    pub(super) fn new(wire: Rc<RefCell<Wire>>) -> Self {
-        Self { wire }
+    /// `number` is what the wire began it with.
+    pub(super) fn new(wire: Rc<RefCell<Wire>>, number: u64) -> Self {
+        Self { wire, number }
     }
 
     fn poll_decode(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         let mut wire = self.wire.borrow_mut();
+        if !wire.is_current(self.number) {
+            return Poll::Ready(Some(Err(cut_short())));
+        }
         if wire.take_expectation() {
             // 25 bytes into a queue that a waiting client has not filled.
             ready!(wire.poll_write(cx, CONTINUE)).map_err(|error| broken("client_closed", error))?;
@@ -58,7 +63,11 @@ impl Body for InboundBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         let polled = self.poll_decode(cx);
-        let wire = self.wire.borrow();
+        let mut wire = self.wire.borrow_mut();
+        if !wire.is_current(self.number) {
+            return polled;
+        }
+        wire.set_body_reader(polled.is_pending().then(|| cx.waker()));
         match polled.is_ready() {
             true => wire.progressed(),
             false if wire.is_stalled_too_long() => return Poll::Ready(Some(Err(stalled()))),
@@ -68,13 +77,27 @@ impl Body for InboundBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.wire.borrow_mut().body_is_over()
+        let mut wire = self.wire.borrow_mut();
+        wire.is_current(self.number) && wire.body_is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.wire.borrow_mut().decoder().0.remaining() {
+        let mut wire = self.wire.borrow_mut();
+        match wire.decoder().0.remaining().filter(|_| wire.is_current(self.number)) {
             Some(bytes) => SizeHint::with_exact(bytes),
             None => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for InboundBody {
+    fn drop(&mut self) {
+        // Whoever borrows the wire just now is about to look at its reader anyway.
+        if let Ok(mut wire) = self.wire.try_borrow_mut()
+            && wire.is_current(self.number)
+        {
+            wire.set_body_reader(None);
+            wire.progressed();
         }
     }
 }

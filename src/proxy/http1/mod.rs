@@ -44,6 +44,8 @@ pub async fn serve(stream: TlsStream, requests: Requests, lifetime: &Rc<Lifetime
             break (next, idle_limit);
         }
     };
+    // HTTP/2 to the backend goes on with an upload after the answer's end.
+    wire.borrow_mut().end_body();
     match end {
         (Next::Close, _) => wire::close(&wire).await,
         (Next::Tunnel(tunnel), idle_limit) => {
@@ -102,10 +104,10 @@ async fn exchange(wire: &Rc<RefCell<Wire>>, head: RequestHead, requests: &Reques
 
 /// Gives the request its body, read from the wire as it is asked for.
 fn with_body(wire: &Rc<RefCell<Wire>>, head: RequestHead) -> (Request<LocalBody>, bool) {
-    wire.borrow_mut().begin_body(head.framing, head.expect_continue);
+    let number = wire.borrow_mut().begin_body(head.framing, head.expect_continue);
     let (body, follows) = match head.framing {
         Framing::None | Framing::Length(0) => (LocalBody::Empty, false),
-        _ => (LocalBody::stream(InboundBody::new(Rc::clone(wire))), true),
+        _ => (LocalBody::stream(InboundBody::new(Rc::clone(wire), number)), true),
     };
     (Request::from_parts(head.parts, body), follows)
 }

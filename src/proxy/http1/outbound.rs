@@ -86,7 +86,9 @@ impl Writer {
                 return Poll::Ready(self.broken.take().map_or(Ok(()), |failure| Err(io::Error::other(failure))));
             }
             if body_waits {
-                return match wire.borrow_mut().poll_left(cx).is_ready() {
+                let mut wire = wire.borrow_mut();
+                wire.mind_body_reader();
+                return match wire.poll_left(cx).is_ready() {
                     true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
                     false => Poll::Pending,
                 };

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -39,6 +39,10 @@ pub(super) struct Wire {
     header_timeout: Duration,
     body_timeout: Duration,
     decoder: BodyDecoder,
+    /// Which body may be read: one that outlives its exchange would take what is another's.
+    body: u64,
+    /// Who waits for the body; its task may be another than the connection's.
+    body_reader: Option<Waker>,
     /// The client waits for `100 Continue`, which is sent when its body is first asked for.
     expects_continue: bool,
 }
@@ -62,6 +66,8 @@ impl Wire {
             header_timeout: limits.header_timeout,
             body_timeout: limits.body_timeout,
             decoder: BodyDecoder::new(Framing::None, head_limits),
+            body: 0,
+            body_reader: None,
             expects_continue: false,
         }
     }
@@ -70,9 +76,41 @@ impl Wire {
         Rc::clone(&self.lifetime)
     }
 
-    pub(super) fn begin_body(&mut self, framing: Framing, expects_continue: bool) {
+    /// The body's number, by which it is read.
+    pub(super) fn begin_body(&mut self, framing: Framing, expects_continue: bool) -> u64 {
+        self.end_body();
         self.decoder = BodyDecoder::new(framing, self.limits);
         self.expects_continue = expects_continue;
+        self.body
+    }
+
+    /// The exchange is over: whoever still reads its body hears so and lets go of the wire.
+    pub(super) fn end_body(&mut self) {
+        self.body += 1;
+        self.wake_body_reader();
+    }
+
+    /// Whether `body` is the one that is on the wire.
+    pub(super) fn is_current(&self, body: u64) -> bool {
+        self.body == body
+    }
+
+    /// The body's reader waits for the client, or no longer does.
+    pub(super) fn set_body_reader(&mut self, reader: Option<&Waker>) {
+        self.body_reader = reader.cloned();
+    }
+
+    /// Has the body's reader look at the time if the client has kept it waiting for too long.
+    pub(super) fn mind_body_reader(&mut self) {
+        if self.body_reader.is_some() && self.is_stalled_too_long() {
+            self.wake_body_reader();
+        }
+    }
+
+    fn wake_body_reader(&mut self) {
+        if let Some(reader) = self.body_reader.take() {
+            reader.wake();
+        }
     }
 
     pub(super) fn decoder(&mut self) -> (&mut BodyDecoder, &mut BytesMut) {
@@ -182,7 +220,9 @@ pub(super) async fn unless_client_leaves<T>(wire: &Rc<RefCell<Wire>>, work: impl
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
         }
-        wire.borrow_mut().poll_left(cx).map(|()| None)
+        let mut wire = wire.borrow_mut();
+        wire.mind_body_reader();
+        wire.poll_left(cx).map(|()| None)
     })
     .await
 }
