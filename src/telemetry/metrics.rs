@@ -91,19 +91,16 @@ pub enum Shed {
     Connections,
     /// One address has all the connections that it may have.
     ConnectionsPerAddress,
-    /// As many handshakes as allowed are going on.
-    Handshakes,
 }
 
 impl Shed {
-    const ALL: [Self; 3] = [Self::Connections, Self::ConnectionsPerAddress, Self::Handshakes];
+    const ALL: [Self; 2] = [Self::Connections, Self::ConnectionsPerAddress];
 
     /// The metric's label.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Connections => "connections",
             Self::ConnectionsPerAddress => "connections_per_address",
-            Self::Handshakes => "handshakes",
         }
     }
 }
