@@ -1,5 +1,6 @@
 //! Time as an argument: the system's clock, or one that a test sets.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,6 +22,15 @@ impl Timestamp {
     /// From whole seconds since the Unix epoch. Saturates.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(MICROS_PER_SECOND))
+    }
+
+    /// Reads RFC 3339, and what [`Timestamp::MAX`] is written as.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "never" {
+            return Some(Self::MAX);
+        }
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(moment.unix_timestamp_nanos() / 1000).ok().map(Self)
     }
 
     /// Whole seconds since the Unix epoch, rounded down.
@@ -56,6 +66,13 @@ impl fmt::Display for Timestamp {
             .ok()
             .and_then(|moment| moment.format(&Rfc3339).ok());
         f.write_str(text.as_deref().unwrap_or("never"))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'_, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a time as in RFC 3339 is needed"))
     }
 }
 
@@ -110,6 +127,10 @@ mod tests {
     fn a_timestamp_reads_as_rfc_3339() {
         assert_eq!(Timestamp::from_seconds(0).to_string(), "1970-01-01T00:00:00Z");
         assert_eq!(Timestamp::from_seconds(1_888_000_000).to_string(), "2029-10-29T20:26:40Z");
+        assert_eq!(Timestamp::parse("2029-10-29T20:26:40Z"), Some(Timestamp::from_seconds(1_888_000_000)));
+        for moment in [Timestamp::MAX, Timestamp(-1), Timestamp(1_800_000_000_123_456)] {
+            assert_eq!(Timestamp::parse(&moment.to_string()), Some(moment), "{moment}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::evidence::recorder::Recent;
 use crate::telemetry::metrics::Metrics;
 
 mod api;
+pub mod control;
 mod dashboard;
 mod guard;
 mod health;

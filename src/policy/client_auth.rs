@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::trust::Trust;
 use super::verdict::{Decision, Verdict};
 
@@ -17,7 +19,8 @@ pub enum ClientAuth {
 }
 
 /// The mode's name, without its trust.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     Off,
     Observe,

@@ -1,9 +1,11 @@
 //! What is made of a client's certificate, and what is done about it.
 
+use std::borrow::Cow;
+
 /// Why a certificate failed, or why there was no handshake or request to judge.
 ///
 /// A closed set: log field, metric label and anchor in the docs are the same word. The client never sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Reason {
     Verified,
     NoCertificate,
@@ -103,6 +105,11 @@ impl Reason {
         }
     }
 
+    /// The reason with this label.
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::HANDSHAKE.into_iter().chain(Self::REQUEST).find(|reason| reason.label() == label)
+    }
+
     /// What it means, for someone who reads it in a log at night.
     pub const fn explanation(self) -> &'static str {
         match self {
@@ -141,6 +148,13 @@ impl Reason {
             Self::HostMismatch => "the request names a host under another policy than the handshake did",
             Self::TrustChanged => "the host's trust changed, and would no longer let this connection in",
         }
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Reason {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let label = <Cow<'_, str>>::deserialize(deserializer)?;
+        Self::parse(&label).ok_or_else(|| serde::de::Error::custom(format!("`{label}` is no reason")))
     }
 }
 

@@ -1,0 +1,33 @@
+//! What the admin side can have told and done. The server does it.
+
+use crate::evidence::report::{
+    CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, ModeReport, ModeRequest, ProblemReport,
+    ReloadReport, StatusReport,
+};
+
+/// Tells what there is. Every call may take a while: it is made off the runtime's thread.
+pub trait View: Send + Sync {
+    /// `may_change` is left for the caller to fill in.
+    fn status(&self) -> StatusReport;
+    fn hosts(&self) -> HostsReport;
+    /// `name` is any of the host's configured names.
+    fn host(&self, name: &str) -> Option<HostDetail>;
+    fn certificates(&self) -> CertificatesReport;
+    /// Of one host, or of all.
+    fn failures(&self, host: Option<&str>) -> FailuresReport;
+}
+
+/// Changes what there is. Every call blocks until it is done. `by` says who asked, for the log: never a secret.
+pub trait Control: Send + Sync {
+    /// # Errors
+    /// Not ready, not writable, unknown, …: as it is told to whoever asked.
+    fn set_mode(&self, host: &str, request: &ModeRequest, by: &str) -> Result<ModeReport, Box<ProblemReport>>;
+    /// Has an `enforce` that would fall back stay.
+    ///
+    /// # Errors
+    /// Unknown host, or nothing to confirm.
+    fn confirm(&self, host: &str, by: &str) -> Result<HostReport, Box<ProblemReport>>;
+    /// # Errors
+    /// All that is wrong with the new configuration.
+    fn reload(&self, by: &str) -> Result<ReloadReport, Box<ProblemReport>>;
+}
