@@ -126,12 +126,10 @@ fn router(state: AdminState, listener: &AdminListener) -> Router {
         .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
         .layer(TimeoutLayer::new(REQUEST_TIMEOUT));
     let bounded = Router::new()
-        .route("/", get(dashboard::page))
-        .route("/dashboard.css", get(dashboard::css))
-        .route("/dashboard.js", get(dashboard::js))
         .route("/metrics", get(metrics))
         .route("/api/v1/handshakes", get(api::handshakes))
         .route("/api/v1/hosts", get(api::hosts))
+        .merge(dashboard::routes())
         .layer(bounds);
     Router::new()
         .route("/healthz", get(health::healthz))
