@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn nothing_on_the_page_makes_markup_or_code_out_of_text() {
         for page in &PAGES {
-            for sink in ["HTML = ", "HTML(", "document.write", "eval(", "Function(", " style=", " onclick=", "<script>"] {
+            for sink in ["HTML = ", "HTML(", "document.write", "eval(", "Function(", " style=", " onclick=", "<script>"]
+            {
                 assert!(!page.body.contains(sink), "{} holds {sink}", page.path);
             }
         }
