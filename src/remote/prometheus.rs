@@ -25,8 +25,8 @@ pub enum PrometheusError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// It says why.
-    #[error("{endpoint} refused the query {query} ({kind}): {said}")]
-    Refused { endpoint: Endpoint, query: String, kind: String, said: String },
+    #[error("{endpoint} refused the query {query}: {said}")]
+    Refused { endpoint: Endpoint, query: String, said: String },
     #[error("{endpoint} wants to know who asks (HTTP {status}); give a token with --token-file")]
     Unauthorized { endpoint: Endpoint, status: u16 },
     #[error(
@@ -42,8 +42,6 @@ enum Reply {
         data: Data,
     },
     Error {
-        #[serde(rename = "errorType", default)]
-        kind: String,
         #[serde(default)]
         error: String,
     },
@@ -87,8 +85,8 @@ impl Prometheus {
                 .map(Sample::read)
                 .collect::<Option<_>>()
                 .ok_or_else(|| unexpected(endpoint(), status)),
-            Ok(Reply::Error { kind, error: said }) => {
-                Err(PrometheusError::Refused { endpoint: endpoint(), query: expression.to_owned(), kind, said })
+            Ok(Reply::Error { error: said }) => {
+                Err(PrometheusError::Refused { endpoint: endpoint(), query: expression.to_owned(), said })
             }
             Err(_) if matches!(status, 401 | 403) => {
                 Err(PrometheusError::Unauthorized { endpoint: endpoint(), status })

@@ -101,7 +101,7 @@ fn samples_are_read_with_their_labels() {
 fn what_a_prometheus_refuses_is_explained() {
     let refused = r#"{"status":"error","errorType":"bad_data","error":"parse error: unexpected }"}"#;
     for (status, body, said) in [
-        ("400 Bad Request", refused, "refused the query up} (bad_data): parse error: unexpected }"),
+        ("400 Bad Request", refused, "refused the query up}: parse error: unexpected }"),
         ("401 Unauthorized", "Unauthorized", "wants to know who asks (HTTP 401); give a token with --token-file"),
         ("404 Not Found", "404 page not found", "did not answer as a Prometheus does (HTTP 404)"),
         ("200 OK", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#, "did not answer as"),
