@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::config::model::Dialect;
+use crate::evidence::readiness::Gate;
 use crate::hostname::HostPattern;
 use crate::policy::client_auth::ClientAuth;
 use crate::telemetry::metrics::HostMetrics;
@@ -27,5 +28,7 @@ pub struct Host {
     pub upstream: Arc<UpstreamSpec>,
     /// Other proxies' identity headers that the backend wants.
     pub dialects: Vec<Dialect>,
+    /// What has to be seen before it is called ready.
+    pub gate: Gate,
     pub metrics: Arc<HostMetrics>,
 }
