@@ -1,6 +1,7 @@
 //! The process: its workers, its admin side, and how it starts, reloads and ends.
 
 mod admin;
+mod control;
 pub mod demo;
 mod descriptors;
 mod error;
@@ -13,22 +14,26 @@ mod worker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use self::admin::AdminThread;
+use self::admin::{AdminThread, HealthChecks};
+use self::control::Reloading;
 pub use self::error::StartError;
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
 use self::stage::{Stage, Stages};
-pub use self::views::view;
+use self::views::Telling;
+pub use self::views::unseen;
 use self::worker::WorkerThread;
-use crate::admin::{Readiness, ReadyState};
+use crate::admin::control::Control;
+use crate::admin::{AdminState, Bounds, Readiness, ReadyState};
 use crate::clock::Clock;
 use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
 use crate::evidence::ledger::Ledger;
+use crate::evidence::readiness::Gate;
 use crate::evidence::recorder::Recent;
 use crate::proxy::admission::Admission;
 use crate::proxy::worker::Shared;
@@ -51,7 +56,7 @@ pub struct Options {
 /// A running server. Dropping it cuts everything off; [`Server::drain`] and [`Server::join`] end it in good order.
 pub struct Server {
     shared: Arc<Shared>,
-    reloader: Mutex<Reloader>,
+    reloading: Arc<Reloading>,
     readiness: Arc<Readiness>,
     addresses: Vec<SocketAddr>,
     drain_limit: Duration,
@@ -101,12 +106,34 @@ impl Server {
             Arc::new(Shared { current: Arc::new(Current::new(snapshot)), observer, clock: options.clock, admission });
         let readiness = Arc::new(Readiness::starting());
         let stages = Stages::new();
-        let admin = AdminThread::start(&config, &shared, &readiness)?;
+        let (checks, watched) = HealthChecks::new();
+        checks.watch(&shared.current.load());
+        let reloader = Mutex::new(Reloader::new(path.clone(), config.clone(), ground));
+        let reloading = Arc::new(Reloading { shared: Arc::clone(&shared), reloader, checks });
+        let listeners = Arc::new(OnceLock::new());
+        let telling = Telling {
+            shared: Arc::clone(&shared),
+            ledger: Arc::new(Ledger::default()),
+            gate: Gate::default(),
+            config: path,
+            started_at: shared.clock.now(),
+            listeners: Arc::clone(&listeners),
+        };
+        let state = AdminState {
+            metrics,
+            recent: Arc::clone(shared.observer.recent()),
+            view: Arc::new(telling),
+            control: Arc::clone(&reloading) as Arc<dyn Control>,
+            ready: Arc::clone(&readiness),
+            clock: shared.clock.clone(),
+            bounds: Bounds::default(),
+        };
+        let admin = AdminThread::start(&config, state, watched)?;
         let (workers, addresses) = worker::start_all(&config, &shared, &stages)?;
+        let addresses = listeners.get_or_init(|| addresses).clone();
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
-        let reloader = Mutex::new(Reloader::new(path, config, ground));
-        Ok(Self { shared, reloader, readiness, addresses, drain_limit, stages, workers, admin, recorder })
+        Ok(Self { shared, reloading, readiness, addresses, drain_limit, stages, workers, admin, recorder })
     }
 
     /// Where it listens, with real ports.
@@ -136,10 +163,7 @@ impl Server {
 
     /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
     pub fn reload(&self) -> Result<(), ReloadError> {
-        let mut reloader = self.reloader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        reloader.reload(&self.shared)?;
-        self.admin.watch_health(&self.shared.current.load());
-        Ok(())
+        self.reloading.reload_now().map(|_| ())
     }
 
     /// Stops accepting; what runs may finish within the configured time. Returns at once.
