@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::config::model::Dialect;
-use crate::evidence::readiness::Gate;
 use crate::config::problem::Place;
+use crate::evidence::readiness::Gate;
 use crate::hostname::HostPattern;
 use crate::policy::client_auth::ClientAuth;
 use crate::telemetry::metrics::HostMetrics;
