@@ -5,6 +5,7 @@ mod crowd;
 mod curl;
 mod dashboard;
 mod drain;
+mod evidence;
 mod http_bodies;
 mod http_bounds;
 mod http_framing;

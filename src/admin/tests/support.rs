@@ -63,6 +63,7 @@ impl View for Stub {
             listeners: vec!["127.0.0.1:443".into()],
             networks: NetworksReport { source: "shipped".into(), dated: None, ranges: 22 },
             evidence_file: None,
+            unknown_names: Vec::new(),
             may_change: false,
         }
     }
