@@ -1,5 +1,6 @@
 //! Everything that a configuration means: immutable, and swapped whole.
 
+pub mod admin;
 pub mod build;
 mod caution;
 pub mod current;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use crate::config::model::Limits;
 use crate::policy::hosts::HostTable;
 use crate::policy::trust::{Trust, TrustDigest};
+use crate::snapshot::admin::AdminAccess;
 use crate::snapshot::build::LoadedCa;
 use crate::snapshot::host::Host;
 use crate::upstream::UpstreamSpec;
@@ -33,6 +35,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// The CAs by their name in the configuration.
     pub cas: BTreeMap<String, LoadedCa>,
+    /// Who may do what on the admin side.
+    pub admin: Arc<AdminAccess>,
     trusts: Trusts,
     upstreams: UpstreamsBySetting,
 }

@@ -28,6 +28,7 @@ pub(super) fn state() -> AdminState {
         view: Arc::new(Stub),
         control: Arc::new(Stub),
         ready: Arc::default(),
+        access: Arc::new(Arc::default),
         clock: Clock::manual(NOW),
         bounds: Bounds::default(),
     }
