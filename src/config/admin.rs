@@ -16,7 +16,7 @@ const PROOF_HELP: &str = "write { token = \"FILE\" }, { ca = \"NAME\" } or both"
 /// What is written under `[admin]`.
 pub(super) enum Written {
     /// Nothing about the address: the default one is meant.
-    NoAddress(Unaddressed),
+    NoAddress(Box<Unaddressed>),
     Off,
     At(Box<Admin>),
     /// Something wrong, which has been reported.
@@ -55,7 +55,7 @@ pub(super) fn read_admin(context: &Context<'_>, mut table: Table<'_>) -> Written
         let message = "a client certificate can only be shown over TLS";
         context.error(&ca.place, message, "add certificate = { chain = \"FILE\", key = \"FILE\" } under [admin]");
     }
-    let Some(address) = address else { return Written::NoAddress(rest) };
+    let Some(address) = address else { return Written::NoAddress(Box::new(rest)) };
     if address.string() == Some("off") {
         return Written::Off;
     }
