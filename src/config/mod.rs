@@ -1,6 +1,7 @@
 //! What the operator wrote: read once, every mistake reported at once, each at its place.
 
 mod admin;
+mod evidence;
 pub mod file;
 mod host;
 pub mod model;

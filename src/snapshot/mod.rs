@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::model::Limits;
+use crate::evidence::known::KnownCertificates;
 use crate::policy::hosts::HostTable;
 use crate::policy::trust::{Trust, TrustDigest};
 use crate::snapshot::admin::AdminAccess;
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub cas: BTreeMap<String, LoadedCa>,
     /// Who may do what on the admin side.
     pub admin: Arc<AdminAccess>,
+    /// Certificates that can be called by a name.
+    pub known: KnownCertificates,
     trusts: Trusts,
     upstreams: UpstreamsBySetting,
 }
