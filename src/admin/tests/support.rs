@@ -65,7 +65,6 @@ impl View for Stub {
             networks: NetworksReport { source: "shipped".into(), dated: None, ranges: 22 },
             unknown_names: Vec::new(),
             evidence_file: None,
-            unknown_names: Vec::new(),
             may_change: false,
         }
     }
