@@ -122,6 +122,10 @@ impl Server {
             view: Arc::new(telling),
             control: Arc::clone(&reloading) as Arc<dyn Control>,
             ready: Arc::clone(&readiness),
+            access: {
+                let shared = Arc::clone(&shared);
+                Arc::new(move || Arc::clone(&shared.current.load().admin))
+            },
             clock: shared.clock.clone(),
             bounds: Bounds::default(),
         };
