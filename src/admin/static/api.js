@@ -10,7 +10,8 @@ export class Problem extends Error {
   constructor(report, status) {
     super(report.detail || report.title || `The answer was ${status}`);
     this.report = report;
-    this.status = status;
+    /** Whether another proof of who asks could help. */
+    this.isDenial = status === 401 || status === 403;
   }
 }
 
@@ -30,10 +31,10 @@ export function rememberToken(token) {
   else sessionStorage.removeItem(TOKEN);
 }
 
-export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
+export const knownToken = () => sessionStorage.getItem(TOKEN);
 
 function headers(more) {
-  const token = sessionStorage.getItem(TOKEN);
+  const token = knownToken();
   return token ? { ...more, Authorization: `Bearer ${token}` } : { ...more };
 }
 

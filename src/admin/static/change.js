@@ -1,13 +1,13 @@
 // Changing something: the dialogs that say what will happen before it does, and what happened after.
 
-import { hasToken, hostPath, post, Problem, rememberToken } from "./api.js";
+import { hostPath, knownToken, post, Problem, rememberToken } from "./api.js";
 import { h } from "./dom.js";
-import { count, countdown } from "./format.js";
+import { count, countdown, sentence } from "./format.js";
 import { shortfall } from "./host.js";
 
 const TRIAL_SECONDS = 600;
 
-/** The dialog for a change of mode. `page.may()` tells the rights, `page.refresh()` has everything asked for anew. */
+/** The dialog for a change of mode. `page.refresh()` has everything asked for anew. */
 export class ChangeDialog {
   constructor(dialog, page) {
     this.dialog = dialog;
@@ -44,7 +44,7 @@ export class ChangeDialog {
         h("p", { class: "said" }, MEANING[plan.to]),
         plan.names.length > 1 && h("section", {}, h("h3", {}, "These names change together"), h("ul", { class: "names" }, plan.names.map((name) => h("li", { class: "machine" }, name)))),
         risky && h("section", { class: "trouble" }, h("h3", {}, `It is not ready: ${count(shortfalls.length, "thing is", "things are")} missing`), h("ul", {}, shortfalls.map(shortfall))),
-        enforcing && notices.length > 0 && h("section", {}, h("h3", {}, "What this cuts off"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, notice)))),
+        enforcing && notices.length > 0 && h("section", {}, h("h3", {}, "What this cuts off"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, sentence(notice))))),
         change(plan),
         enforcing && h(
           "label",
@@ -102,7 +102,7 @@ export class ChangeDialog {
 
   fail(error) {
     this.show(problem(error), [
-      error instanceof Problem && error.status === 403 && this.button("token", "Enter a token", "primary"),
+      error instanceof Problem && error.isDenial && this.button("token", "Enter a token", "primary"),
       this.button("close", "Close"),
     ]);
   }
@@ -183,10 +183,10 @@ export function diff(text) {
 export function problem(error) {
   const report = error.report ?? {};
   return [
-    h("p", { class: "said bad", role: "alert" }, report.title || "That did not work."),
-    h("p", {}, report.detail || error.message),
+    h("p", { class: "said bad", role: "alert" }, sentence(report.title || "That did not work")),
+    h("p", {}, sentence(report.detail || error.message)),
     report.readiness?.shortfalls?.length > 0 && h("ul", {}, report.readiness.shortfalls.map(shortfall)),
-    report.next_step && h("p", { class: "next-step" }, h("b", {}, "Next: "), report.next_step),
+    report.next_step && h("p", { class: "next-step" }, h("b", {}, "Next: "), sentence(report.next_step)),
     report.source && report.diff && h("p", { class: "machine quiet" }, `${report.source.file}:${report.source.line}`),
     report.diff && diff(report.diff),
   ].filter(Boolean);
@@ -210,15 +210,23 @@ export class TokenDialog {
   open() {
     this.said.textContent = "";
     this.form.elements.token.value = "";
-    this.dialog.querySelector("[data-act=forget]").hidden = !hasToken();
+    this.dialog.querySelector("[data-act=forget]").hidden = knownToken() === null;
     this.dialog.showModal();
   }
 
   async take(token) {
+    const before = knownToken();
     rememberToken(token);
-    const status = await this.page.refresh();
+    const { status, trouble } = await this.page.refresh();
     this.form.elements.token.value = "";
-    if (!token || status?.may_change) this.dialog.close();
-    else this.said.textContent = status ? "With this token you may look, but not change anything." : "This token is not taken.";
+    if (!token || status?.may_change) return this.dialog.close();
+    if (!trouble) {
+      this.said.textContent = "With this token you may look, but not change anything.";
+      return undefined;
+    }
+    this.said.textContent = sentence(trouble.message);
+    // One that is not taken would only stand in the way.
+    rememberToken(before);
+    return this.page.refresh();
   }
 }

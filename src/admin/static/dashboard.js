@@ -4,9 +4,9 @@ import { get, post, Problem, takeTokenFromAddress } from "./api.js";
 import { ChangeDialog, problem, TokenDialog } from "./change.js";
 import { h, renew } from "./dom.js";
 import { Feed } from "./feed.js";
-import { count, countdown, daysLeft, learnTime, now, number, span, time, URGENT_DAYS } from "./format.js";
+import { count, countdown, daysLeft, learnTime, now, number, sentence, span, time, URGENT_DAYS } from "./format.js";
 import { blank, columnHead, estate, matching, needsAttention, PAGE_ROWS, rows } from "./hosts.js";
-import { certificateTable, failureList, noCertificates, noFailures } from "./lists.js";
+import { certificateTable, failureList, noCertificates, noFailures, unknownNames } from "./lists.js";
 import { hostPath } from "./api.js";
 
 const POLL_MS = 2000;
@@ -53,7 +53,7 @@ let timer = null;
 let asking = null;
 let failuresInARow = 0;
 
-/** Asks for everything that is shown, now. Resolves to the status, or to nothing if there was no answer. */
+/** Asks for everything that is shown, now. Resolves to the status or the trouble. */
 function refresh() {
   clearTimeout(timer);
   asking = (asking ?? Promise.resolve()).then(ask);
@@ -82,7 +82,7 @@ async function ask() {
   }
   draw();
   askLater();
-  return state.trouble ? null : status;
+  return { status, trouble: state.trouble };
 }
 
 async function askForDetails() {
@@ -125,6 +125,7 @@ function draw() {
   if (!state.hosts) return;
   drawHosts();
   if (state.failures) renew(element("failures"), state.failures.length ? failureList(state.failures) : noFailures());
+  renew(element("unknown-names"), unknownNames(state.status.unknown_names));
   if (state.certificates) renew(element("certificates"), state.certificates.length ? certificateTable(state.certificates) : noCertificates());
   drawProcess();
 }
@@ -152,13 +153,13 @@ function drawAlarm() {
   const { trouble } = state;
   alarm.hidden = !trouble;
   if (!trouble) return renew(alarm);
-  const unauthorised = trouble instanceof Problem && trouble.status === 401;
+  const unauthorised = trouble instanceof Problem && trouble.isDenial;
   const since = state.lastAnswer ? [" What is shown is from ", time(new Date(state.lastAnswer).toISOString(), "second"), "."] : "";
   return renew(
     alarm,
     unauthorised
-      ? h("p", {}, h("b", {}, "A token is needed to look at this. "), trouble.message)
-      : h("p", {}, h("b", {}, trouble instanceof Problem ? "The proxy cannot answer. " : "The proxy is not reachable. "), trouble.message, since, " Asking again."),
+      ? h("p", {}, h("b", {}, "A token is needed to look at this. "), sentence(trouble.message))
+      : h("p", {}, h("b", {}, trouble instanceof Problem ? "The proxy cannot answer. " : "The proxy is not reachable. "), sentence(trouble.message), since, " Asking again."),
     unauthorised ? h("button", { type: "button", "data-do": "token", class: "primary" }, "Enter a token") : h("button", { type: "button", "data-do": "retry" }, "Ask now"),
   );
 }
@@ -237,9 +238,9 @@ const acts = {
     state.filter = element("host-filter").value = "";
     drawHosts();
   },
-  enforce: ({ host }) => changeMode(host, "enforce"),
-  observe: ({ host }) => changeMode(host, "observe"),
-  confirm: ({ host }) => (state.status.may_change ? change.confirm(hostNamed(host)) : askForToken()),
+  enforce: ({ host }) => change.open(hostNamed(host), "enforce"),
+  observe: ({ host }) => change.open(hostNamed(host), "observe"),
+  confirm: ({ host }) => change.confirm(hostNamed(host)),
   token: askForToken,
   retry: refresh,
   reload,
@@ -247,18 +248,12 @@ const acts = {
 
 const hostNamed = (name) => state.hosts.find((host) => host.name === name);
 
-function changeMode(name, mode) {
-  if (state.status.may_change) change.open(hostNamed(name), mode);
-  else askForToken();
-}
-
 async function reload() {
-  if (!state.status?.may_change) return askForToken();
   const said = element("reload-said");
   renew(said, h("p", { class: "quiet" }, "Reading the configuration…"));
   try {
     const { generation, warnings } = await post("reload");
-    renew(said, h("p", { class: "good" }, `Configuration number ${number(generation)} is in force.`), warnings.length ? h("ul", {}, warnings.map((warning) => h("li", { class: "warn" }, warning))) : null);
+    renew(said, h("p", { class: "good" }, `Configuration number ${number(generation)} is in force.`), warnings.length ? h("ul", {}, warnings.map((warning) => h("li", { class: "warn" }, sentence(warning)))) : null);
   } catch (error) {
     renew(said, problem(error));
   }

@@ -29,6 +29,14 @@ export const number = (value) => numbers.format(value);
 
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
+/** What the proxy says in the middle of a line, as a line of its own. Names keep their case. */
+export function sentence(text) {
+  const said = String(text ?? "").trim();
+  const [word] = said.split(/[\s,;:]/, 1);
+  const begun = /^[a-z]+$/.test(word) ? said[0].toUpperCase() + said.slice(1) : said;
+  return /[.!?:…)\]}"]$/.test(begun) || begun === "" ? begun : `${begun}.`;
+}
+
 /** A moment as an element: the time of day when it is today, else with its day. */
 export function time(text, style = "short") {
   const moment = Date.parse(text);

@@ -3,7 +3,7 @@
 import { charts } from "./chart.js";
 import { certificateTable, failureList } from "./lists.js";
 import { h } from "./dom.js";
-import { count, countdown, expiry, number, time } from "./format.js";
+import { count, countdown, expiry, number, sentence, time } from "./format.js";
 
 /** `loaded` is a HostDetail, an Error, or nothing yet. The summary in `host` is newer than it. */
 export function details(host, loaded, state) {
@@ -35,12 +35,12 @@ function readiness(host) {
     shortfalls.length > 0 && h("ul", { class: "shortfalls" }, shortfalls.map(shortfall)),
     ready && host.mode === "observe" && h("p", { class: "said" }, "Cloudflare’s handshakes verify, in number and from enough places. Enforcing refuses everybody else."),
     host.mode === "enforce" && shortfalls.length === 0 && h("p", { class: "said" }, "Whoever shows no certificate that verifies is refused in the handshake."),
-    notices.length > 0 && [h("h4", {}, host.mode === "enforce" ? "What it cuts off" : "What enforcing will cut off"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, notice)))],
+    notices.length > 0 && [h("h4", {}, host.mode === "enforce" ? "What it cuts off" : "What enforcing will cut off"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, sentence(notice))))],
   );
 }
 
-export const shortfall = ({ name, sentence }) =>
-  h("li", {}, name && !sentence.includes(name) && h("b", {}, `${name}: `), sentence);
+export const shortfall = ({ name, sentence: said }) =>
+  h("li", {}, name && !said.includes(name) && h("b", {}, `${name}: `), sentence(said));
 
 function actions(host) {
   const button = (act, label, kind) => h("button", { type: "button", class: kind, "data-do": act, "data-host": host.name }, label);
@@ -71,7 +71,7 @@ function facts(host) {
     host.certificate_not_after && ["Own certificate ends", end(host.certificate_not_after)],
     ["Goes on to", host.upstream.join(", ") || "–"],
     source && ["Written in", `${source.file}:${source.line}`],
-    host.mode !== "off" && ["Edge addresses", number(host.evidence.edge_addresses)],
+    host.mode !== "off" && ["Came from", count(host.evidence.edge_addresses, "edge address", "edge addresses")],
     host.mode !== "off" && ["Last verified", host.evidence.last_verified ? time(host.evidence.last_verified, "second") : "not yet"],
   ].filter(Boolean);
   return [

@@ -1,7 +1,7 @@
 // All hostnames: how far the whole estate has walked, and one light row each. Details are loaded when a row is opened.
 
 import { h, svg } from "./dom.js";
-import { count, countdown, daysLeft, expiry, number, span, URGENT_DAYS } from "./format.js";
+import { count, countdown, daysLeft, expiry, number, sentence, span, time, URGENT_DAYS } from "./format.js";
 import { details } from "./host.js";
 import { walk } from "./walk.js";
 
@@ -55,7 +55,7 @@ export function estate(hosts, stage) {
           h("span", { class: "mark", "aria-hidden": "true" }),
           h("span", { class: "figure" }, number(here)),
           h("span", { class: "label" }, label),
-          h("span", { class: "hint" }, hint),
+          h("span", { class: "hint" }, here ? hint : "none"),
         ),
       );
     }),
@@ -90,7 +90,7 @@ function row(host, state) {
       ),
       h("div", { class: "walks" }, walk(host), h("span", { class: "mode" }, host.mode)),
       evidence(host),
-      h("div", { class: "verdict" }, h("div", {}, verdict(host), certificateNote(host)), !open && nextStep(host)),
+      h("div", { class: "verdict" }, open ? null : [h("div", {}, verdict(host), certificateNote(host)), nextStep(host)]),
     ),
     h("div", { class: "details", id, hidden: !open }, open && details(host, state.details.get(host.name), state)),
   );
@@ -143,7 +143,7 @@ function verdict(host) {
     const notices = host.readiness.notices.length;
     return h("p", { class: "good" }, "Ready to enforce.", notices > 0 && h("span", { class: "quiet" }, ` Read ${count(notices, "notice")} first.`));
   }
-  if (first) return h("p", {}, first.sentence, more);
+  if (first) return h("p", {}, sentence(first.sentence), more);
   const refused = failed(host.evidence.cloudflare);
   if (refused > 0) return h("p", { class: "bad" }, `${count(refused, "handshake")} from Cloudflare ${refused === 1 ? "was" : "were"} refused or would be.`);
   return h("p", { class: "quiet" }, "Only certificates that verify are let in.");

@@ -1,7 +1,7 @@
 // Failures by kind, and certificates by expiry.
 
 import { h } from "./dom.js";
-import { count, expiry, number, time } from "./format.js";
+import { count, expiry, number, sentence, time } from "./format.js";
 
 const NETWORKS = { cloudflare: "from Cloudflare", elsewhere: "from elsewhere" };
 const ROLES = { client: "client", server: "own", ca: "CA" };
@@ -22,8 +22,8 @@ function oneFailure(failure, withHost) {
       h("code", {}, reason),
       h("span", {}, `${count(handshakes, "handshake")} ${NETWORKS[network] ?? network}`),
     ),
-    h("p", { class: "said" }, failure.cause),
-    h("p", { class: "next-step" }, h("b", {}, "Next: "), failure.next_step),
+    h("p", { class: "said" }, sentence(failure.cause)),
+    h("p", { class: "next-step" }, h("b", {}, "Next: "), sentence(failure.next_step)),
     h(
       "p",
       { class: "quiet" },
@@ -60,6 +60,32 @@ export function noFailures() {
     h("p", {}, "No handshake failed within the window."),
     h("p", {}, "If no hostname is past off yet, nobody was asked for a certificate: move one to observe first."),
   );
+}
+
+/** What Cloudflare asked for in vain. */
+export function unknownNames(names) {
+  if (!names?.length) return [];
+  const cell = (label, value, kind) => h("td", { "data-label": label, class: kind }, value);
+  return [
+    h("h3", {}, "Asked for in vain"),
+    h("p", { class: "lead" }, "Cloudflare asked for these names, and no host has them: one is missing from the configuration, or a DNS record leads here that should not."),
+    h(
+      "table",
+      { class: "stacks" },
+      h("thead", {}, h("tr", {}, ["Name", "Handshakes", "Last asked by", "Last", "First"].map((title) => h("th", { scope: "col" }, title)))),
+      h("tbody", {}, names.map((one) =>
+        h(
+          "tr",
+          { "data-key": one.name },
+          h("th", { scope: "row", class: "machine" }, one.name),
+          cell("Handshakes", number(one.handshakes), "figure"),
+          cell("Last asked by", one.client_address, "machine"),
+          cell("Last", time(one.last_seen)),
+          cell("First", time(one.first_seen)),
+        ),
+      )),
+    ),
+  ];
 }
 
 /** The soonest to expire first, as they come. */
