@@ -1,5 +1,7 @@
 //! What the operator wrote: read once, every mistake reported at once, each at its place.
 
+mod diff;
+pub mod edit;
 pub mod file;
 mod host;
 pub mod model;
@@ -7,3 +9,4 @@ mod parse;
 pub mod problem;
 mod reader;
 mod render;
+pub mod replace;
