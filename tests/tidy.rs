@@ -12,7 +12,7 @@ use originlock::upstream::UpstreamError;
 
 /// The top modules by row. A module imports from rows below its own.
 const ROWS: [&[&str]; 9] = [
-    &["hostname", "x509", "secret", "clock"],
+    &["hostname", "x509", "secret", "clock", "alert"],
     &["policy", "http1", "cloudflare", "loadtest", "probe"],
     &["evidence", "upstream", "pki"],
     &["tls", "config", "telemetry"],
@@ -43,7 +43,7 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("idna", &["hostname"]),
     ("prometheus", &["telemetry/metrics"]),
     ("rcgen", &["pki", "server/demo"]),
-    ("rustls", &["tls", "policy", "upstream", "snapshot", "loadtest", "probe"]),
+    ("rustls", &["tls", "policy", "upstream", "snapshot", "loadtest", "probe", "alert"]),
     ("strsim", &["config"]),
     ("time", &["clock", "pki", "telemetry"]),
     ("tokio_rustls", &["tls", "upstream", "loadtest", "probe"]),

@@ -18,6 +18,7 @@ mod metrics;
 mod nginx;
 mod openssl;
 mod pins;
+mod probe;
 mod reload;
 mod sessions;
 mod sni;
