@@ -22,12 +22,38 @@ pub struct AdminThread {
     url: Option<String>,
     /// Dropped to end the thread.
     stop: oneshot::Sender<()>,
-    to_watch: UnboundedSender<Weak<UpstreamSpec>>,
+}
+
+/// Has upstreams' health checked by the admin side's thread.
+#[derive(Clone, Debug)]
+pub struct HealthWatch(UnboundedSender<Weak<UpstreamSpec>>);
+
+/// The thread's end of a [`HealthWatch`].
+pub type Watched = UnboundedReceiver<Weak<UpstreamSpec>>;
+
+impl HealthWatch {
+    pub fn new() -> (Self, Watched) {
+        let (to_watch, watched) = unbounded_channel();
+        (Self(to_watch), watched)
+    }
+
+    /// Starts the active checks of upstreams that are new in `snapshot`; those of vanished ones end by themselves.
+    pub fn follow(&self, snapshot: &Snapshot) {
+        for spec in snapshot.upstreams().filter(|spec| spec.health.is_some()) {
+            // The thread lives as long as the server.
+            let _ = self.0.send(Arc::downgrade(spec));
+        }
+    }
 }
 
 impl AdminThread {
     /// Binds the configured address and serves it.
-    pub fn start(config: &Config, shared: &Arc<Shared>, readiness: &Arc<Readiness>) -> Result<Self, StartError> {
+    pub fn start(
+        config: &Config,
+        shared: &Arc<Shared>,
+        readiness: &Arc<Readiness>,
+        watched: Watched,
+    ) -> Result<Self, StartError> {
         let address = config.admin.as_ref().map(|admin| admin.value.clone());
         let state = AdminState {
             metrics: Arc::clone(shared.observer.metrics()),
@@ -37,7 +63,6 @@ impl AdminThread {
             clock: shared.clock.clone(),
         };
         let (stop, stopped) = oneshot::channel();
-        let (to_watch, watched) = unbounded_channel();
         let (bound, when_bound) = mpsc::channel();
         let shown = address.as_ref().map(show).unwrap_or_default();
         let work = move || run(address, state, stopped, watched, &bound);
@@ -47,22 +72,12 @@ impl AdminThread {
             Ok(Err(source)) => return Err(StartError::Admin { address: shown, source }),
             Err(_) => return Err(StartError::Thread(io::Error::other("the admin thread ended"))),
         };
-        let admin = Self { thread, url, stop, to_watch };
-        admin.watch_health(&shared.current.load());
-        Ok(admin)
+        Ok(Self { thread, url, stop })
     }
 
     /// Where a person finds the admin side.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
-    }
-
-    /// Starts the active checks of upstreams that are new in `snapshot`; those of vanished ones end by themselves.
-    pub fn watch_health(&self, snapshot: &Snapshot) {
-        for spec in snapshot.upstreams().filter(|spec| spec.health.is_some()) {
-            // The thread lives as long as this handle.
-            let _ = self.to_watch.send(Arc::downgrade(spec));
-        }
     }
 
     /// Ends the thread.
@@ -78,7 +93,7 @@ fn run(
     address: Option<AdminAddress>,
     state: AdminState,
     stopped: oneshot::Receiver<()>,
-    watched: UnboundedReceiver<Weak<UpstreamSpec>>,
+    watched: Watched,
     bound: &mpsc::Sender<Bound>,
 ) {
     let runtime: LocalRuntime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
@@ -122,7 +137,7 @@ fn show(address: &AdminAddress) -> String {
 }
 
 /// One task per upstream, however often it is named.
-async fn run_checks(mut watched: UnboundedReceiver<Weak<UpstreamSpec>>) {
+async fn run_checks(mut watched: Watched) {
     let mut known: Vec<Weak<UpstreamSpec>> = Vec::new();
     while let Some(spec) = watched.recv().await {
         known.retain(|known| known.strong_count() > 0);

@@ -4,23 +4,28 @@ mod admin;
 pub mod demo;
 mod descriptors;
 mod error;
+mod interim;
 pub mod panics;
 mod reload;
 mod stage;
 mod views;
+pub mod walk;
 mod worker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use self::admin::AdminThread;
+use arc_swap::ArcSwap;
+
+use self::admin::{AdminThread, HealthWatch};
 pub use self::error::StartError;
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
 use self::stage::{Stage, Stages};
 pub use self::views::view;
+use self::walk::{Confirmations, Walk};
 use self::worker::WorkerThread;
 use crate::admin::{Readiness, ReadyState};
 use crate::clock::Clock;
@@ -28,6 +33,7 @@ use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
 use crate::evidence::recorder::Recent;
+use crate::evidence::report::ReloadReport;
 use crate::proxy::admission::Admission;
 use crate::proxy::worker::Shared;
 use crate::snapshot::build::{Ground, build};
@@ -49,7 +55,7 @@ pub struct Options {
 /// A running server. Dropping it cuts everything off; [`Server::drain`] and [`Server::join`] end it in good order.
 pub struct Server {
     shared: Arc<Shared>,
-    reloader: Mutex<Reloader>,
+    walk: Arc<Walk>,
     readiness: Arc<Readiness>,
     addresses: Vec<SocketAddr>,
     drain_limit: Duration,
@@ -97,12 +103,20 @@ impl Server {
             Arc::new(Shared { current: Arc::new(Current::new(snapshot)), observer, clock: options.clock, admission });
         let readiness = Arc::new(Readiness::starting());
         let stages = Stages::new();
-        let admin = AdminThread::start(&config, &shared, &readiness)?;
+        let (health, watched) = HealthWatch::new();
+        health.follow(&shared.current.load());
+        let config = Arc::new(config);
+        let in_force = Arc::new(ArcSwap::new(Arc::clone(&config)));
+        let confirmations = Arc::new(Confirmations::default());
+        let view = interim::view(&shared, &in_force, &confirmations);
+        let reloader = Reloader::new(path, in_force, ground, health);
+        let walk = Walk::new(Arc::clone(&shared), view, reloader, confirmations);
+        let admin = AdminThread::start(&config, &shared, &readiness, watched)?;
         let (workers, addresses) = worker::start_all(&config, &shared, &stages)?;
+        walk.listening_on(&addresses);
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
-        let reloader = Mutex::new(Reloader::new(path, config, ground));
-        Ok(Self { shared, reloader, readiness, addresses, drain_limit, stages, workers, admin, recorder })
+        Ok(Self { shared, walk, readiness, addresses, drain_limit, stages, workers, admin, recorder })
     }
 
     /// Where it listens, with real ports.
@@ -126,17 +140,18 @@ impl Server {
     }
 
     /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
-    pub fn reload(&self) -> Result<(), ReloadError> {
-        let mut reloader = self.reloader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        reloader.reload(&self.shared)?;
-        self.admin.watch_health(&self.shared.current.load());
-        Ok(())
+    pub fn reload(&self) -> Result<ReloadReport, ReloadError> {
+        self.walk.reload("SIGHUP")
+    }
+
+    /// What changes a mode.
+    pub fn walk(&self) -> &Arc<Walk> {
+        &self.walk
     }
 
     /// Stops accepting; what runs may finish within the configured time. Returns at once.
     pub fn drain(&self) {
-        self.readiness.set(ReadyState::Draining);
-        self.stages.enter(Stage::Drain(self.drain_limit));
+        self.ending().drain();
     }
 
     /// Ends what still runs. Returns at once.
@@ -146,7 +161,12 @@ impl Server {
 
     /// A handle to [`Self::drain`] and [`Self::cut`] from elsewhere, while someone waits in [`Self::join`].
     pub fn ending(&self) -> Ending {
-        Ending { readiness: Arc::clone(&self.readiness), stages: self.stages.clone(), drain_limit: self.drain_limit }
+        Ending {
+            walk: Arc::clone(&self.walk),
+            readiness: Arc::clone(&self.readiness),
+            stages: self.stages.clone(),
+            drain_limit: self.drain_limit,
+        }
     }
 
     /// Waits until all workers have ended. Says how many connections had to be cut.
@@ -161,6 +181,7 @@ impl Server {
 /// Ends a server.
 #[derive(Clone)]
 pub struct Ending {
+    walk: Arc<Walk>,
     readiness: Arc<Readiness>,
     stages: Stages,
     drain_limit: Duration,
@@ -169,6 +190,7 @@ pub struct Ending {
 impl Ending {
     /// See [`Server::drain`].
     pub fn drain(&self) {
+        self.walk.end();
         self.readiness.set(ReadyState::Draining);
         self.stages.enter(Stage::Drain(self.drain_limit));
     }

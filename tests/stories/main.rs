@@ -24,3 +24,4 @@ mod sessions;
 mod sni;
 mod stalls;
 mod support;
+mod walk;
