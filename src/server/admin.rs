@@ -3,20 +3,22 @@
 use std::io;
 use std::sync::{Arc, Weak, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::error::StartError;
-use super::views;
-use crate::admin::{self, AdminListener, AdminState, Readiness};
+use crate::admin::{self, AdminListener, AdminState};
 use crate::config::model::{AdminAddress, Config};
-use crate::proxy::worker::Shared;
 use crate::snapshot::Snapshot;
 use crate::upstream::{UpstreamSpec, health};
 
-/// The thread and what it is told through.
+/// How long work that was begun may hold up the end of the process.
+const WORK_LIMIT: Duration = Duration::from_secs(5);
+
+/// The thread.
 pub struct AdminThread {
     thread: JoinHandle<()>,
     url: Option<String>,
@@ -24,48 +26,39 @@ pub struct AdminThread {
     stop: oneshot::Sender<()>,
 }
 
-/// Has upstreams' health checked by the admin side's thread.
-#[derive(Clone, Debug)]
-pub struct HealthWatch(UnboundedSender<Weak<UpstreamSpec>>);
+/// Has upstreams checked.
+pub struct HealthChecks(UnboundedSender<Weak<UpstreamSpec>>);
 
-/// The thread's end of a [`HealthWatch`].
+/// The upstreams that are to be checked.
 pub type Watched = UnboundedReceiver<Weak<UpstreamSpec>>;
 
-impl HealthWatch {
+impl HealthChecks {
     pub fn new() -> (Self, Watched) {
         let (to_watch, watched) = unbounded_channel();
         (Self(to_watch), watched)
     }
 
     /// Starts the active checks of upstreams that are new in `snapshot`; those of vanished ones end by themselves.
-    pub fn follow(&self, snapshot: &Snapshot) {
+    pub fn watch(&self, snapshot: &Snapshot) {
         for spec in snapshot.upstreams().filter(|spec| spec.health.is_some()) {
-            // The thread lives as long as the server.
+            // Once the thread has ended there is nothing to check for.
             let _ = self.0.send(Arc::downgrade(spec));
         }
     }
 }
 
 impl AdminThread {
-    /// Binds the configured address and serves it.
-    pub fn start(
-        config: &Config,
-        shared: &Arc<Shared>,
-        readiness: &Arc<Readiness>,
-        watched: Watched,
-    ) -> Result<Self, StartError> {
+    /// Binds the configured address and serves `state` there; checks what is `watched`.
+    pub fn start(config: &Config, state: AdminState, watched: Watched) -> Result<Self, StartError> {
         let address = config.admin.as_ref().map(|admin| admin.value.clone());
-        let state = AdminState {
-            metrics: Arc::clone(shared.observer.metrics()),
-            recent: Arc::clone(shared.observer.recent()),
-            hosts: views::hosts(shared),
-            ready: Arc::clone(readiness),
-            clock: shared.clock.clone(),
-        };
         let (stop, stopped) = oneshot::channel();
         let (bound, when_bound) = mpsc::channel();
         let shown = address.as_ref().map(show).unwrap_or_default();
-        let work = move || run(address, state, stopped, watched, &bound);
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let work = move || {
+            let _log = tracing::dispatcher::set_default(&dispatch);
+            run(address, state, stopped, watched, &bound);
+        };
         let thread = thread::Builder::new().name("admin".into()).spawn(work).map_err(StartError::Thread)?;
         let url = match when_bound.recv() {
             Ok(Ok(url)) => url,
@@ -114,6 +107,7 @@ fn run(
             }
         }
     });
+    runtime.shutdown_timeout(WORK_LIMIT);
 }
 
 fn report(bound: &mpsc::Sender<Bound>, result: Bound) {

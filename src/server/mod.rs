@@ -4,7 +4,6 @@ mod admin;
 pub mod demo;
 mod descriptors;
 mod error;
-mod interim;
 pub mod panics;
 mod reload;
 mod stage;
@@ -14,24 +13,26 @@ mod worker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
-use self::admin::{AdminThread, HealthWatch};
+use self::admin::{AdminThread, HealthChecks};
 pub use self::error::StartError;
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
 use self::stage::{Stage, Stages};
-pub use self::views::view;
+use self::views::Telling;
+pub use self::views::unseen;
 use self::walk::{Confirmations, Walk};
 use self::worker::WorkerThread;
-use crate::admin::{Readiness, ReadyState};
+use crate::admin::control::{Control, View};
+use crate::admin::{AdminState, Bounds, Readiness, ReadyState};
 use crate::clock::Clock;
 use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
+use crate::evidence::ledger::Ledger;
+use crate::evidence::readiness::Gate;
 use crate::evidence::recorder::Recent;
 use crate::evidence::report::ReloadReport;
 use crate::proxy::admission::Admission;
@@ -103,17 +104,34 @@ impl Server {
             Arc::new(Shared { current: Arc::new(Current::new(snapshot)), observer, clock: options.clock, admission });
         let readiness = Arc::new(Readiness::starting());
         let stages = Stages::new();
-        let (health, watched) = HealthWatch::new();
-        health.follow(&shared.current.load());
+        let (checks, watched) = HealthChecks::new();
+        checks.watch(&shared.current.load());
         let config = Arc::new(config);
-        let in_force = Arc::new(ArcSwap::new(Arc::clone(&config)));
+        let reloader = Reloader::new(path.clone(), Arc::clone(&config), ground, checks);
         let confirmations = Arc::new(Confirmations::default());
-        let view = interim::view(&shared, &in_force, &confirmations);
-        let reloader = Reloader::new(path, in_force, ground, health);
-        let walk = Walk::new(Arc::clone(&shared), view, reloader, confirmations);
-        let admin = AdminThread::start(&config, &shared, &readiness, watched)?;
+        let listeners = Arc::new(OnceLock::new());
+        let view: Arc<dyn View> = Arc::new(Telling {
+            shared: Arc::clone(&shared),
+            ledger: Arc::new(Ledger::default()),
+            gate: Gate::default(),
+            config: path,
+            started_at: shared.clock.now(),
+            listeners: Arc::clone(&listeners),
+            confirmations: Arc::clone(&confirmations),
+        });
+        let walk = Walk::new(Arc::clone(&shared), Arc::clone(&view), reloader, Arc::clone(&listeners), confirmations);
+        let state = AdminState {
+            metrics,
+            recent: Arc::clone(shared.observer.recent()),
+            view,
+            control: Arc::clone(&walk) as Arc<dyn Control>,
+            ready: Arc::clone(&readiness),
+            clock: shared.clock.clone(),
+            bounds: Bounds::default(),
+        };
+        let admin = AdminThread::start(&config, state, watched)?;
         let (workers, addresses) = worker::start_all(&config, &shared, &stages)?;
-        walk.listening_on(&addresses);
+        let addresses = listeners.get_or_init(|| addresses).clone();
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
         Ok(Self { shared, walk, readiness, addresses, drain_limit, stages, workers, admin, recorder })

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
-use super::admin::HealthWatch;
+use super::admin::HealthChecks;
 use super::descriptors;
 use crate::config::file;
 use crate::config::model::Config;
@@ -21,25 +20,22 @@ use crate::telemetry::metrics::Metrics;
 #[error("the new configuration cannot be used, the old one stays in force:\n{0}")]
 pub struct ReloadError(pub Problems);
 
-/// What the snapshot in force was built from.
-pub type InForce = Arc<ArcSwap<Config>>;
-
 /// Knows what is in force and where it came from.
 pub struct Reloader {
     path: PathBuf,
-    in_force: InForce,
+    in_force: Arc<Config>,
     ground: Ground,
-    health: HealthWatch,
+    checks: HealthChecks,
 }
 
 impl Reloader {
-    pub fn new(path: PathBuf, in_force: InForce, ground: Ground, health: HealthWatch) -> Self {
-        Self { path, in_force, ground, health }
+    pub fn new(path: PathBuf, in_force: Arc<Config>, ground: Ground, checks: HealthChecks) -> Self {
+        Self { path, in_force, ground, checks }
     }
 
     /// What the snapshot in force was built from.
     pub fn in_force(&self) -> Arc<Config> {
-        self.in_force.load_full()
+        Arc::clone(&self.in_force)
     }
 
     /// Loads everything anew and swaps it in. `by` says who asked.
@@ -55,22 +51,21 @@ impl Reloader {
 
     fn try_reload(&mut self, shared: &Shared, by: &str) -> Result<ReloadReport, Problems> {
         let loaded = file::load(&self.path)?;
-        let (snapshot, warnings) = build(&loaded.config, &self.ground, Some(&shared.current.load()))?;
-        log_warnings(&loaded.warnings);
+        let (snapshot, more) = build(&loaded.config, &self.ground, Some(&shared.current.load()))?;
+        let mut warnings = loaded.warnings;
+        warnings.append(more);
         log_warnings(&warnings);
-        let written = loaded.warnings.iter().chain(warnings.iter()).map(ToString::to_string);
-        let fixed = warn_of_fixed_settings(&self.in_force.load(), &loaded.config);
+        let fixed = warn_of_fixed_settings(&self.in_force, &loaded.config);
         let limits = &loaded.config.limits;
         shared.admission.set_bounds(descriptors::connections(limits), limits.connections_per_address);
         let generation = snapshot.generation;
         shared.current.swap(snapshot);
-        self.health.follow(&shared.current.load());
+        self.checks.watch(&shared.current.load());
         self.ground.metrics.reload_succeeded(generation, shared.clock.now());
         warn_of_overflow(&self.ground.metrics);
         info!(originlock.config.generation = generation, originlock.by = by, "configuration reloaded");
-        let report = ReloadReport { generation, warnings: written.chain(fixed).collect() };
-        self.in_force.store(Arc::new(loaded.config));
-        Ok(report)
+        self.in_force = Arc::new(loaded.config);
+        Ok(ReloadReport { generation, warnings: warnings.iter().map(ToString::to_string).chain(fixed).collect() })
     }
 }
 

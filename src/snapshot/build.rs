@@ -152,6 +152,7 @@ impl<'a> Builder<'a> {
             name,
             names,
             client_auth,
+            mode_place: host.client_auth.mode.place.clone(),
             digest,
             certificate,
             tls: Arc::new(tls),

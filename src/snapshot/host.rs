@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::config::model::Dialect;
+use crate::config::problem::Place;
 use crate::hostname::HostPattern;
 use crate::policy::client_auth::ClientAuth;
 use crate::telemetry::metrics::HostMetrics;
@@ -19,6 +20,8 @@ pub struct Host {
     pub name: Arc<str>,
     pub names: Vec<HostPattern>,
     pub client_auth: ClientAuth,
+    /// Where the mode is written.
+    pub mode_place: Place,
     /// What sessions are bound to.
     pub digest: PolicyDigest,
     pub certificate: ServerCertificate,

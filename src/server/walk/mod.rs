@@ -7,7 +7,6 @@ mod problem;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -16,9 +15,10 @@ use tracing::{error, info, warn};
 pub use self::confirm::Confirmations;
 use self::problem::Problem;
 use super::reload::{ReloadError, Reloader};
+use super::views;
 use crate::admin::control::{Control, View};
 use crate::config::edit::{self, Edited};
-use crate::config::model::{Config, Host};
+use crate::config::model::Config;
 use crate::config::replace::replace;
 use crate::evidence::readiness::Gate;
 use crate::evidence::report::{CheckReport, HostReport, ModeReport, ModeRequest, ReloadReport, SourceReport};
@@ -36,8 +36,8 @@ pub struct Walk {
     reloader: Mutex<Reloader>,
     /// Held for a whole walk, its checks included; the reloader only while the configuration changes.
     one_at_a_time: Mutex<()>,
-    /// Where to connect to oneself, once there is somewhere.
-    addresses: OnceLock<Vec<SocketAddr>>,
+    /// Where to connect to oneself, once the listeners are bound.
+    addresses: Arc<OnceLock<Vec<SocketAddr>>>,
     confirmations: Arc<Confirmations>,
     /// For the thread that watches over confirmations.
     myself: Weak<Self>,
@@ -56,6 +56,7 @@ impl Walk {
         shared: Arc<Shared>,
         view: Arc<dyn View>,
         reloader: Reloader,
+        addresses: Arc<OnceLock<Vec<SocketAddr>>>,
         confirmations: Arc<Confirmations>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|myself| Self {
@@ -63,16 +64,10 @@ impl Walk {
             view,
             reloader: Mutex::new(reloader),
             one_at_a_time: Mutex::default(),
-            addresses: OnceLock::new(),
+            addresses,
             confirmations,
             myself: Weak::clone(myself),
         })
-    }
-
-    /// From now on the proxy can be connected to.
-    pub fn listening_on(&self, addresses: &[SocketAddr]) {
-        // There is one start.
-        let _ = self.addresses.set(addresses.to_vec());
     }
 
     /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
@@ -109,7 +104,7 @@ impl Walk {
             names,
             from,
             to,
-            source: source(host, &edited),
+            source: views::source(&host.client_auth.mode.place),
             diff: edited.diff.clone(),
             applied: false,
             forced: false,
@@ -286,13 +281,6 @@ fn unchanged_on_disk(config: &Config) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-fn source(host: &Host, edited: &Edited) -> SourceReport {
-    let path = &host.client_auth.mode.place.file.path;
-    // Whoever asked stands in another folder.
-    let path = std::path::absolute(path).unwrap_or_else(|_| Path::new(path).to_owned());
-    SourceReport { file: path.display().to_string(), line: edited.line }
 }
 
 fn log(report: &ModeReport, by: &str) {

@@ -1,5 +1,6 @@
 //! Why a mode was not changed, as it is told to whoever asked.
 
+use super::views;
 use crate::config::edit::{EditError, Edited};
 use crate::config::problem::Problems;
 use crate::config::replace::ReplaceError;
@@ -95,8 +96,13 @@ pub(super) fn file_changed(detail: String) -> Problem {
 pub(super) fn bad_configuration(problems: &Problems, restored: Option<String>) -> Problem {
     let mut detail = restored.map(|restored| format!("{restored}\n")).unwrap_or_default();
     detail += problems.to_string().trim_end();
-    let next_step = "correct what is named; the old configuration stays in force";
-    problem(422, "bad_configuration", "the configuration cannot be used", detail, next_step)
+    let next_step = "correct it; `originlock check` shows the same without a reload";
+    let title = "the configuration on the disk cannot be used, the old one stays in force";
+    let place = problems.iter().find_map(|problem| problem.place.as_ref());
+    Box::new(ProblemReport {
+        source: place.map(views::source),
+        ..*problem(422, "bad_configuration", title, detail, next_step)
+    })
 }
 
 pub(super) fn nothing_to_confirm(host: &str) -> Problem {
