@@ -2,6 +2,7 @@
 
 mod diff;
 pub mod edit;
+mod evidence;
 pub mod file;
 mod host;
 pub mod model;

@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+
 use crate::clock::Timestamp;
 use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
+use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::{Decision, Reason, Verdict};
 use crate::x509::CertificateSummary;
 
@@ -23,6 +26,8 @@ pub struct HandshakeOutcome {
     pub host: Option<Arc<str>>,
     /// The host's mode. `None` when no host was chosen.
     pub mode: Option<Mode>,
+    /// What the certificate was judged against. `None` when no host was chosen and where its mode is `off`.
+    pub trust: Option<TrustDigest>,
     /// What is made of the certificate; `Absent` where none was asked for.
     pub verdict: Verdict,
     /// The verdict's reason, or why there is no verdict.
@@ -37,6 +42,8 @@ pub struct HandshakeOutcome {
     pub matched: Option<Arc<str>>,
     /// The presented leaf, as far as it could be read.
     pub certificate: Option<Arc<CertificateSummary>>,
+    /// The chain as presented, leaf first; empty where it is longer than [`MAX_CHAIN_BYTES`].
+    pub chain: Arc<[CertificateDer<'static>]>,
     /// Number of certificates presented.
     pub chain_length: usize,
     /// `1.2` or `1.3`, when it got that far.
@@ -55,4 +62,16 @@ pub struct HandshakeOutcome {
     pub alert: Option<&'static str>,
     /// What the TLS library or the peer's alert said, for protocol errors. Our words, never the peer's bytes.
     pub detail: Option<String>,
+    /// Whether this process connected to itself: told, never counted.
+    pub own: bool,
+}
+
+/// Longer chains are not kept with their outcomes: thousands of outcomes wait to be written or are kept to be looked at.
+pub const MAX_CHAIN_BYTES: usize = 16 * 1024;
+
+impl HandshakeOutcome {
+    /// Whether a verdict on the certificate stood at the end, and not a handshake that broke off.
+    pub fn is_judged(&self) -> bool {
+        self.reason == self.verdict.reason()
+    }
 }

@@ -1,19 +1,47 @@
-//! Evidence by host, configured name and trust.
+//! Evidence by configured name and trust.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
+use super::account::{Account, Kind};
 use super::handshake::HandshakeOutcome;
-use super::report::Column;
+use super::network::{Network, Networks};
+use super::report::{Column, NetworksReport};
+use super::requests::RequestNote;
+use super::strangers::{Strangers, UnknownName};
 use super::tally::Evidence;
+use super::window::Slice;
 use crate::clock::Timestamp;
-use crate::hostname::HostPattern;
+use crate::hostname::{HostPattern, Hostname};
+use crate::policy::hosts::HostTable;
 use crate::policy::trust::TrustDigest;
+use crate::policy::verdict::Reason;
+
+/// What clients that name no configured name are told apart by: the default host's account for them.
+pub const DEFAULT_NAME: &str = "default";
+/// Trusts that a name had before, whose evidence is found again when one of them comes back.
+const MAX_FORMER_TRUSTS: usize = 3;
 
 /// All evidence of this process.
+///
+/// An account belongs to a configured name and a trust: what was seen under one CA says nothing about another. The mode
+/// is no part of it, so that evidence goes on from observe to enforce; neither is the host, as no two hosts share a name.
+/// Only what the configuration names has an account, which bounds the memory whatever strangers send.
 #[derive(Debug, Default)]
-pub struct Ledger {}
+pub struct Ledger {
+    book: ArcSwap<Book>,
+    networks: ArcSwap<Networks>,
+    strangers: Mutex<Strangers>,
+    /// Held while the book is rewritten.
+    adopting: Mutex<()>,
+    /// How often anything was recorded.
+    records: AtomicU64,
+}
 
 /// A host of the configuration in force, as the ledger has to know it.
 #[derive(Clone, Debug)]
@@ -21,6 +49,8 @@ pub struct Subject {
     /// The first of its names.
     pub host: Arc<str>,
     pub names: Vec<HostPattern>,
+    /// Whether it also takes clients that name no host, or an unknown one.
+    pub is_default: bool,
     /// `None` where the mode is `off`: there is nothing to judge by.
     pub trust: Option<TrustDigest>,
 }
@@ -34,22 +64,178 @@ pub enum Span {
     Week,
 }
 
+/// The accounts of a configuration.
+#[derive(Debug, Default)]
+struct Book {
+    by_name: HostTable<Arc<Named>>,
+    /// Of each host its names in the order of the configuration.
+    by_host: HashMap<Arc<str>, Vec<Arc<Named>>>,
+}
+
+/// The accounts of one configured name.
+#[derive(Debug)]
+struct Named {
+    name: Arc<str>,
+    trust: Option<TrustDigest>,
+    /// That of `trust` first, where there is one, then former ones, the latest first.
+    accounts: Vec<Arc<Account>>,
+}
+
 impl Ledger {
-    /// Puts the hosts of a new configuration in place of the old ones. Evidence of a (host, name, trust) that is still
-    /// there stays; another trust starts from zero.
-    pub fn adopt(&self, _subjects: &[Subject]) {}
+    /// Puts the hosts of a new configuration in place of the old ones. Evidence of a name and trust that is still there
+    /// stays; another trust starts from zero.
+    pub fn adopt(&self, subjects: &[Subject], now: Timestamp) {
+        let _one_at_a_time = self.adopting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.accounts_by_name();
+        let mut book = Book::default();
+        for subject in subjects {
+            let mut named = Vec::new();
+            for pattern in &subject.names {
+                let one = Named::new(pattern.to_string().into(), subject.trust, &mut known, now);
+                book.by_name.insert(pattern, Arc::clone(&one));
+                named.push(one);
+            }
+            if subject.is_default {
+                let one = Named::new(DEFAULT_NAME.into(), subject.trust, &mut known, now);
+                book.by_name.set_default(Arc::clone(&one));
+                named.push(one);
+            }
+            book.by_host.insert(Arc::clone(&subject.host), named);
+        }
+        self.book.store(Arc::new(book));
+    }
+
+    /// Has other ranges count as Cloudflare's from now on. What was counted stays where it was.
+    pub fn set_networks(&self, networks: Networks) {
+        self.networks.store(Arc::new(networks));
+    }
+
+    /// Where `address` belongs.
+    pub fn network_of(&self, address: IpAddr) -> Network {
+        self.networks.load().of(address)
+    }
+
+    /// Which ranges count as Cloudflare's.
+    pub fn networks(&self) -> NetworksReport {
+        self.networks.load().report()
+    }
 
     /// Adds what a handshake came to.
-    pub fn record(&self, _outcome: &HandshakeOutcome) {}
+    pub fn record(&self, outcome: &HandshakeOutcome) {
+        let network = self.network_of(outcome.peer.ip());
+        match (&outcome.host, outcome.trust) {
+            (None, _) => self.lock_strangers().record(outcome, network),
+            (Some(_), Some(trust)) => {
+                let Some(account) = self.account(outcome.server_name.as_ref(), trust) else { return };
+                account.record(outcome, network);
+            }
+            // A host that asks nobody for a certificate.
+            (Some(_), None) => return,
+        }
+        self.records.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds requests that came over one connection.
+    pub fn note(&self, note: &RequestNote) {
+        if let Some(account) = self.account(note.server_name.as_ref(), note.trust) {
+            account.note(note, self.network_of(note.peer.ip()));
+            self.records.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     /// What was seen of `host` within `window` under the trust in force, by configured name: every configured name is
-    /// there, seen or not. Empty for an unknown host and one that is `off`.
-    pub fn evidence(&self, _host: &str, _window: Duration, _now: Timestamp) -> BTreeMap<String, Evidence> {
-        BTreeMap::new()
+    /// there, seen or not, and [`DEFAULT_NAME`] where anything came under another one. Empty for an unknown host and one
+    /// that is `off`.
+    pub fn evidence(&self, host: &str, window: Duration, now: Timestamp) -> BTreeMap<String, Evidence> {
+        let in_force = self.in_force(host);
+        let seen = in_force.iter().filter(|account| *account.name != *DEFAULT_NAME || !account.is_empty(now));
+        seen.map(|account| (account.name.to_string(), account.evidence(window, now))).collect()
     }
 
     /// The same over time, all names together.
-    pub fn columns(&self, _host: &str, _span: Span, _now: Timestamp) -> Vec<Column> {
-        Vec::new()
+    pub fn columns(&self, host: &str, span: Span, now: Timestamp) -> Vec<Column> {
+        let mut columns = BTreeMap::new();
+        for account in self.in_force(host) {
+            let slices = match span {
+                Span::Hour => account.last_hour(now),
+                Span::Week => account.last_week(now),
+            };
+            slices.into_iter().for_each(|slice| add_slice(&mut columns, slice));
+        }
+        columns.into_values().collect()
+    }
+
+    /// The trust in force of `host`, `None` for an unknown host and one that is `off`.
+    pub fn trust(&self, host: &str) -> Option<TrustDigest> {
+        self.book.load().by_host.get(host)?.first()?.trust
+    }
+
+    /// Handshakes for which no host was chosen.
+    pub fn strangers(&self, window: Duration, now: Timestamp) -> BTreeMap<(Network, Reason), u64> {
+        self.lock_strangers().counts(window, now)
+    }
+
+    /// Names that no host has and that Cloudflare asked for all the same: a hostname is missing from the configuration,
+    /// or a DNS record leads here that should not. The latest first.
+    pub fn unknown_names(&self, now: Timestamp) -> Vec<UnknownName> {
+        self.lock_strangers().unknown_names(now)
+    }
+
+    fn account(&self, name: Option<&Hostname>, trust: TrustDigest) -> Option<Arc<Account>> {
+        let book = self.book.load();
+        let named = book.by_name.select(name).ok()?;
+        named.accounts.iter().find(|account| account.trust == trust).cloned()
+    }
+
+    fn in_force(&self, host: &str) -> Vec<Arc<Account>> {
+        let book = self.book.load();
+        let named = book.by_host.get(host).into_iter().flatten();
+        named.filter(|named| named.trust.is_some()).filter_map(|named| named.accounts.first()).cloned().collect()
+    }
+
+    fn accounts_by_name(&self) -> HashMap<Arc<str>, Vec<Arc<Account>>> {
+        let book = self.book.load();
+        let named = book.by_host.values().flatten();
+        named.map(|named| (Arc::clone(&named.name), named.accounts.clone())).collect()
+    }
+
+    fn lock_strangers(&self) -> std::sync::MutexGuard<'_, Strangers> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Named {
+    /// Takes over the accounts that are known under `name`.
+    fn new(
+        name: Arc<str>,
+        trust: Option<TrustDigest>,
+        known: &mut HashMap<Arc<str>, Vec<Arc<Account>>>,
+        now: Timestamp,
+    ) -> Arc<Self> {
+        let mut former = known.remove(&name).unwrap_or_default();
+        let mut accounts = Vec::new();
+        if let Some(trust) = trust {
+            let at = former.iter().position(|account| account.trust == trust);
+            let account = at.map(|at| former.remove(at));
+            accounts.push(account.unwrap_or_else(|| Arc::new(Account::new(Arc::clone(&name), trust))));
+        }
+        former.retain(|account| !account.is_empty(now));
+        accounts.extend(former.into_iter().take(MAX_FORMER_TRUSTS));
+        Arc::new(Self { name, trust, accounts })
+    }
+}
+
+fn add_slice(columns: &mut BTreeMap<Timestamp, Column>, slice: Slice<Kind>) {
+    let new =
+        || Column { from: slice.from, seconds: slice.seconds, cloudflare: BTreeMap::new(), elsewhere: BTreeMap::new() };
+    for (kind, number) in slice.counts {
+        let Kind::Handshake(network, reason) = kind else { continue };
+        let column = columns.entry(slice.from).or_insert_with(new);
+        let side = match network {
+            Network::Cloudflare => &mut column.cloudflare,
+            Network::Elsewhere => &mut column.elsewhere,
+        };
+        let sum = side.entry(reason).or_default();
+        *sum = sum.saturating_add(number);
     }
 }

@@ -106,6 +106,7 @@ pub(crate) mod tests {
             server_name: Some(Hostname::parse(server_name).expect("a hostname")),
             host: Some(server_name.into()),
             mode: Some(Mode::Observe),
+            trust: None,
             verdict: Verdict::Failed(Reason::UnknownIssuer),
             reason: Reason::UnknownIssuer,
             decision: Decision::Admit,
@@ -113,6 +114,7 @@ pub(crate) mod tests {
             proved: true,
             matched: None,
             certificate: None,
+            chain: Arc::new([]),
             chain_length: 1,
             tls_version: Some("1.3"),
             cipher: Some("TLS_AES_128_GCM_SHA256"),
@@ -122,6 +124,7 @@ pub(crate) mod tests {
             duration: Duration::from_micros(4250),
             alert: None,
             detail: None,
+            own: false,
         }
     }
 

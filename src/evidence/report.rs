@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Network;
 use super::readiness::Readiness;
+use super::strangers::UnknownName;
 use crate::clock::Timestamp;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
@@ -230,6 +231,9 @@ pub struct StatusReport {
     pub networks: NetworksReport,
     /// The file that evidence survives in; `None`: a restart forgets it.
     pub evidence_file: Option<String>,
+    /// What Cloudflare asked for in vain: a name is missing from the configuration, or a DNS record leads here that
+    /// should not. The latest first.
+    pub unknown_names: Vec<UnknownName>,
     /// Whether whoever asks may change something.
     pub may_change: bool,
 }

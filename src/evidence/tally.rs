@@ -1,7 +1,10 @@
 //! What handshakes add up to, within one window of time.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
 
 use super::network::Network;
 use crate::clock::Timestamp;
@@ -34,7 +37,7 @@ pub struct Edges {
 }
 
 /// A client certificate that came with proof of its key.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SeenCertificate {
     pub subject: String,
     pub issuer: String,
@@ -43,18 +46,19 @@ pub struct SeenCertificate {
     pub reason: Reason,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+    /// Since it was first seen.
     pub handshakes: u64,
 }
 
 /// The first and the last of its kind.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FirstAndLast {
     pub first: Failure,
     pub last: Failure,
 }
 
 /// One handshake that did not verify.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Failure {
     pub at: Timestamp,
     pub peer: SocketAddr,
@@ -65,7 +69,7 @@ pub struct Failure {
 }
 
 /// The leaf of a failed handshake.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct FailedCertificate {
     pub sha256: Fingerprint,
     pub subject: String,
@@ -74,14 +78,17 @@ pub struct FailedCertificate {
 }
 
 /// A source outside Cloudflare's ranges that enforcing would cut off.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Outsider {
+    /// Since it was first seen; so are the requests.
     pub handshakes: u64,
     pub requests: u64,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     /// What its last handshake came to.
     pub reason: Reason,
+    /// When its last request came.
+    pub last_request: Option<Timestamp>,
     /// Of the last request, without its query.
     pub path: Option<String>,
     /// Of the last request.
@@ -93,11 +100,98 @@ impl Edges {
     pub fn count(&self) -> u64 {
         self.at_least.max(self.addresses.len() as u64)
     }
+
+    fn merge(&mut self, other: Self) {
+        self.addresses.extend(other.addresses);
+        // They may be the same addresses, so their numbers do not add up.
+        self.at_least = self.at_least.max(other.at_least);
+    }
 }
 
 impl Evidence {
     /// Handshakes of `network` that came to `reason`.
     pub fn count(&self, network: Network, reason: Reason) -> u64 {
         self.handshakes.get(&(network, reason)).copied().unwrap_or(0)
+    }
+
+    /// Adds what was seen elsewhere: of another name, or by another machine. The order does not matter.
+    pub fn merge(&mut self, other: Self) {
+        let Self { handshakes, edges, requests, certificates, failures, outsiders } = other;
+        add_all(&mut self.handshakes, handshakes);
+        self.edges.merge(edges);
+        add_all(&mut self.requests, requests);
+        merge_all(&mut self.certificates, certificates, SeenCertificate::merge);
+        merge_all(&mut self.failures, failures, FirstAndLast::merge);
+        merge_all(&mut self.outsiders, outsiders, Outsider::merge);
+    }
+}
+
+impl SeenCertificate {
+    fn merge(&mut self, other: Self) {
+        let first_seen = self.first_seen.min(other.first_seen);
+        let handshakes = self.handshakes.saturating_add(other.handshakes);
+        let latest =
+            |seen: &Self| (seen.last_seen, seen.reason, seen.not_after, seen.subject.clone(), seen.issuer.clone());
+        if latest(&other) > latest(self) {
+            *self = other;
+        }
+        self.first_seen = first_seen;
+        self.handshakes = handshakes;
+    }
+}
+
+impl FirstAndLast {
+    /// Of one failure alone.
+    pub fn only(failure: Failure) -> Self {
+        Self { first: failure.clone(), last: failure }
+    }
+
+    /// Counts one more of the kind.
+    pub fn add(&mut self, failure: Failure) {
+        self.merge(Self::only(failure));
+    }
+
+    /// Moves what lies ahead of `now` to `now`.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        self.first.at = self.first.at.min(now);
+        self.last.at = self.last.at.min(now);
+    }
+
+    fn merge(&mut self, other: Self) {
+        if other.first < self.first {
+            self.first = other.first;
+        }
+        if other.last > self.last {
+            self.last = other.last;
+        }
+    }
+}
+
+impl Outsider {
+    fn merge(&mut self, other: Self) {
+        self.handshakes = self.handshakes.saturating_add(other.handshakes);
+        self.requests = self.requests.saturating_add(other.requests);
+        self.first_seen = self.first_seen.min(other.first_seen);
+        (self.last_seen, self.reason) = (self.last_seen, self.reason).max((other.last_seen, other.reason));
+        let theirs = (other.last_request, other.path, other.user_agent);
+        if theirs > (self.last_request, self.path.clone(), self.user_agent.clone()) {
+            (self.last_request, self.path, self.user_agent) = theirs;
+        }
+    }
+}
+
+fn add_all<K: Ord>(sums: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {
+    for (key, number) in others {
+        let sum = sums.entry(key).or_default();
+        *sum = sum.saturating_add(number);
+    }
+}
+
+fn merge_all<K: Ord, V>(all: &mut BTreeMap<K, V>, others: BTreeMap<K, V>, merge: impl Fn(&mut V, V)) {
+    for (key, other) in others {
+        match all.entry(key) {
+            Entry::Vacant(entry) => drop(entry.insert(other)),
+            Entry::Occupied(mut entry) => merge(entry.get_mut(), other),
+        }
     }
 }

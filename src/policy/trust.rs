@@ -1,5 +1,6 @@
 //! The one judgement of a client's certificate.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -13,7 +14,7 @@ use super::memo::{ChainDigest, Memo};
 use super::pins::Pin;
 use super::verdict::{Reason, Verdict};
 use crate::clock::Timestamp;
-use crate::x509::{CertificateFields, CertificateSummary, KeyKind};
+use crate::x509::{CertificateFields, CertificateSummary, Fingerprint, KeyKind};
 
 /// NIST SP 800-131A: shorter RSA keys are disallowed.
 const MIN_RSA_BITS: usize = 2048;
@@ -39,7 +40,7 @@ pub struct ChainBounds {
 }
 
 /// SHA-256 over everything that can change a judgement. Equal digests judge alike.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TrustDigest(pub [u8; 32]);
 
 /// A trust that would let nobody in.
@@ -99,6 +100,11 @@ impl Trust {
     /// The CA bundle, if there is one.
     pub fn bundle(&self) -> Option<&Arc<CaBundle>> {
         self.bundle.as_ref()
+    }
+
+    /// The revocation lists.
+    pub fn crls(&self) -> &[Arc<Crl>] {
+        &self.crls
     }
 
     /// The pins.
@@ -178,6 +184,13 @@ impl TrustDigest {
         parts.sort_unstable();
         let digest = digest::digest(&digest::SHA256, parts.join("\n").as_bytes());
         Self(digest.as_ref().try_into().expect("SHA-256 is 32 bytes long"))
+    }
+}
+
+/// Lower-case hexadecimal.
+impl fmt::Display for TrustDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Fingerprint(self.0).fmt(f)
     }
 }
 

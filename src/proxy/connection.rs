@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 
 use super::forwarded::Peer;
@@ -14,9 +15,10 @@ use super::standing::{Proof, Standing};
 use super::worker::Worker;
 use super::{http1, http2};
 use crate::config::model::Limits;
-use crate::evidence::handshake::HandshakeOutcome;
+use crate::evidence::handshake::{HandshakeOutcome, MAX_CHAIN_BYTES};
 use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
+use crate::policy::judgement::Judgement;
 use crate::policy::verdict::{Decision, Reason, Verdict};
 use crate::snapshot::Snapshot;
 use crate::snapshot::host::Host;
@@ -36,7 +38,8 @@ pub async fn run(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr) {
 
 /// From the first byte to the recorded outcome; the session, if the client is let in.
 async fn shake_hands(worker: &Rc<Worker>, snapshot: &Snapshot, socket: TcpStream, peer: SocketAddr) -> Option<Session> {
-    let arrival = Arrival { worker, peer, at: Instant::now() };
+    let own = worker.shared.observer.is_own(peer);
+    let arrival = Arrival { worker, peer, own, at: Instant::now() };
     let deadline = tokio::time::Instant::from_std(arrival.at + snapshot.limits.handshake);
     let hello = match ClientHello::read(socket, snapshot.limits.client_hello_bytes, deadline).await {
         Ok(hello) => hello,
@@ -55,6 +58,9 @@ async fn shake_hands(worker: &Rc<Worker>, snapshot: &Snapshot, socket: TcpStream
     let clock = &worker.shared.clock;
     let mut handshake = hello.accept(Arc::clone(&host.tls), &host.client_auth, clock, deadline).await;
     arrival.record(&host, name.clone(), &handshake);
+    if let Some(judgement) = handshake.judgement.as_deref().filter(|_| handshake.proved) {
+        snapshot.known.meet(judgement, clock.now());
+    }
     // After the record: how long a refused client stays is not how long its handshake took.
     if let Some(farewell) = handshake.farewell.take() {
         farewell.linger().await;
@@ -66,6 +72,8 @@ async fn shake_hands(worker: &Rc<Worker>, snapshot: &Snapshot, socket: TcpStream
 struct Arrival<'a> {
     worker: &'a Worker,
     peer: SocketAddr,
+    /// Whether this process connects to itself.
+    own: bool,
     at: Instant,
 }
 
@@ -89,6 +97,7 @@ impl Arrival<'_> {
             peer: self.peer,
             server_name,
             duration: self.at.elapsed(),
+            own: self.own,
             ..facts.0
         }
     }
@@ -108,6 +117,7 @@ impl Facts {
         Self(HandshakeOutcome {
             host: Some(Arc::clone(&host.name)),
             mode: Some(host.client_auth.mode()),
+            trust: host.client_auth.trust().map(|trust| trust.digest()),
             verdict: handshake.verdict,
             reason: handshake.reason,
             decision: handshake.decision,
@@ -115,6 +125,7 @@ impl Facts {
             proved: handshake.proved,
             matched: judgement.and_then(|judgement| judgement.matched.clone()),
             certificate: judgement.and_then(|judgement| judgement.certificate.clone()),
+            chain: judgement.map(kept_chain).unwrap_or_default(),
             chain_length: judgement.map_or(0, |judgement| judgement.chain_length),
             tls_version: version,
             cipher,
@@ -126,6 +137,11 @@ impl Facts {
             ..HandshakeOutcome::refused(handshake.reason)
         })
     }
+}
+
+fn kept_chain(judgement: &Judgement) -> Arc<[CertificateDer<'static>]> {
+    let bytes: usize = judgement.chain.iter().map(|certificate| certificate.len()).sum();
+    if bytes <= MAX_CHAIN_BYTES { Arc::clone(&judgement.chain) } else { Arc::default() }
 }
 
 /// A client that was let in.
@@ -174,6 +190,7 @@ impl HandshakeOutcome {
             server_name: None,
             host: None,
             mode: None,
+            trust: None,
             verdict: Verdict::Absent,
             reason,
             decision: Decision::Refuse,
@@ -181,6 +198,7 @@ impl HandshakeOutcome {
             proved: false,
             matched: None,
             certificate: None,
+            chain: Arc::default(),
             chain_length: 0,
             tls_version: None,
             cipher: None,
@@ -190,6 +208,7 @@ impl HandshakeOutcome {
             duration: Duration::ZERO,
             alert: None,
             detail: None,
+            own: false,
         }
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 pub mod demo;
 mod descriptors;
 mod error;
+mod evidence;
 pub mod panics;
 mod reload;
 mod stage;
@@ -32,7 +33,6 @@ use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
 use crate::evidence::ledger::Ledger;
-use crate::evidence::readiness::Gate;
 use crate::evidence::recorder::Recent;
 use crate::evidence::report::ReloadReport;
 use crate::proxy::admission::Admission;
@@ -92,8 +92,10 @@ impl Server {
         metrics.reload_succeeded(snapshot.generation, options.clock.now());
         reload::warn_of_overflow(&metrics);
         let recent = Arc::new(Recent::default());
+        let ledger = Arc::new(Ledger::default());
+        ledger.adopt(&evidence::subjects(&snapshot), options.clock.now());
         let (observer, recorder) =
-            Observer::start(Arc::clone(&metrics), recent, config.limits.log_queue, options.line_drops)
+            Observer::start(Arc::clone(&metrics), recent, ledger, config.limits.log_queue, options.line_drops)
                 .map_err(StartError::Thread)?;
         let admission = Admission::new(
             Arc::clone(&metrics),
@@ -112,8 +114,7 @@ impl Server {
         let listeners = Arc::new(OnceLock::new());
         let view: Arc<dyn View> = Arc::new(Telling {
             shared: Arc::clone(&shared),
-            ledger: Arc::new(Ledger::default()),
-            gate: Gate::default(),
+            ledger: Arc::clone(shared.observer.ledger()),
             config: path,
             started_at: shared.clock.now(),
             listeners: Arc::clone(&listeners),
@@ -150,6 +151,11 @@ impl Server {
     /// The last handshakes.
     pub fn recent(&self) -> &Arc<Recent> {
         self.shared.observer.recent()
+    }
+
+    /// What handshakes and requests add up to.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        self.shared.observer.ledger()
     }
 
     /// What is counted.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::admin::HealthChecks;
-use super::descriptors;
+use super::{descriptors, evidence};
 use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
@@ -59,6 +59,8 @@ impl Reloader {
         let limits = &loaded.config.limits;
         shared.admission.set_bounds(descriptors::connections(limits), limits.connections_per_address);
         let generation = snapshot.generation;
+        // Before the snapshot: what is judged under it finds its account.
+        shared.observer.ledger().adopt(&evidence::subjects(&snapshot), shared.clock.now());
         shared.current.swap(snapshot);
         self.checks.watch(&shared.current.load());
         self.ground.metrics.reload_succeeded(generation, shared.clock.now());

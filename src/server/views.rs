@@ -14,7 +14,7 @@ use crate::evidence::network::Network;
 use crate::evidence::readiness::{Case, Gate, Readiness, TrustFacts};
 use crate::evidence::report::{
     CertificateReport, CertificateRole, CertificatesReport, EvidenceReport, FailureReport, FailuresReport, HostDetail,
-    HostReport, HostsReport, NetworksReport, SourceReport, StatusReport, TrustReport,
+    HostReport, HostsReport, SourceReport, StatusReport, TrustReport,
 };
 use crate::evidence::tally::Evidence;
 use crate::hostname::HostPattern;
@@ -22,7 +22,6 @@ use crate::policy::bundle::CaBundle;
 use crate::policy::cloudflare_ca::SharedCa;
 use crate::policy::trust::Trust;
 use crate::proxy::worker::Shared;
-use crate::snapshot::Snapshot;
 use crate::snapshot::host::Host;
 use crate::x509::{CertificateSummary, Fingerprint};
 
@@ -32,7 +31,6 @@ mod told;
 pub struct Telling {
     pub shared: Arc<Shared>,
     pub ledger: Arc<Ledger>,
-    pub gate: Gate,
     /// The main configuration file.
     pub config: PathBuf,
     pub started_at: Timestamp,
@@ -53,14 +51,14 @@ struct Seen<'a> {
 }
 
 impl Telling {
-    fn see<'a>(&'a self, host: &'a Host, snapshot: &Snapshot, now: Timestamp) -> Seen<'a> {
-        let by_name = self.ledger.evidence(&host.name, self.gate.window, now);
+    fn see<'a>(&'a self, host: &'a Host, now: Timestamp) -> Seen<'a> {
+        let by_name = self.ledger.evidence(&host.name, host.gate.window, now);
         Seen {
             confirm_by: self.confirmations.deadline(&host.name),
             host,
-            facts: facts(host, snapshot),
+            facts: facts(host),
             by_name,
-            gate: &self.gate,
+            gate: &host.gate,
             now,
         }
     }
@@ -75,7 +73,8 @@ impl View for Telling {
             generation: self.shared.current.generation(),
             config: self.config.display().to_string(),
             listeners: self.listeners.get().into_iter().flatten().map(ToString::to_string).collect(),
-            networks: NetworksReport { source: "shipped".to_owned(), dated: None, ranges: 0 },
+            networks: self.ledger.networks(),
+            unknown_names: self.ledger.unknown_names(self.shared.clock.now()),
             evidence_file: None,
             may_change: false,
         }
@@ -83,14 +82,14 @@ impl View for Telling {
 
     fn hosts(&self) -> HostsReport {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
-        let hosts = snapshot.all.iter().map(|host| self.see(host, &snapshot, at).report(&snapshot)).collect();
+        let hosts = snapshot.all.iter().map(|host| self.see(host, at).report()).collect();
         HostsReport { at, hosts }
     }
 
     fn host(&self, name: &str) -> Option<HostDetail> {
         let (snapshot, now) = (self.shared.current.load(), self.shared.clock.now());
         let host = snapshot.hosts.get(&HostPattern::parse(name).ok()?)?;
-        let seen = self.see(host, &snapshot, now);
+        let seen = self.see(host, now);
         Some(HostDetail {
             last_hour: self.ledger.columns(&host.name, Span::Hour, now),
             last_week: self.ledger.columns(&host.name, Span::Week, now),
@@ -98,14 +97,13 @@ impl View for Telling {
             certificates: soonest_first(seen.certificates().chain(authorities(host)).collect()),
             failures: seen.failures(),
             outsiders: told::outsiders(seen.by_name.values()),
-            host: seen.report(&snapshot),
+            host: seen.report(),
         })
     }
 
     fn certificates(&self) -> CertificatesReport {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
-        let of_hosts =
-            snapshot.all.iter().flat_map(|host| self.see(host, &snapshot, at).certificates().collect::<Vec<_>>());
+        let of_hosts = snapshot.all.iter().flat_map(|host| self.see(host, at).certificates().collect::<Vec<_>>());
         let cas = snapshot.cas.values().flat_map(|ca| bundled(&ca.bundle));
         CertificatesReport { at, certificates: soonest_first(of_hosts.chain(cas).collect()) }
     }
@@ -114,8 +112,7 @@ impl View for Telling {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
         let one = host.and_then(|name| snapshot.hosts.get(&HostPattern::parse(name).ok()?));
         let hosts: Vec<_> = if host.is_some() { one.into_iter().collect() } else { snapshot.all.iter().collect() };
-        let mut failures: Vec<_> =
-            hosts.into_iter().flat_map(|host| self.see(host, &snapshot, at).failures()).collect();
+        let mut failures: Vec<_> = hosts.into_iter().flat_map(|host| self.see(host, at).failures()).collect();
         failures.sort_by_key(|failure| std::cmp::Reverse(failure.last.at));
         FailuresReport { at, failures }
     }
@@ -125,20 +122,20 @@ impl View for Telling {
         snapshot.hosts.get(&HostPattern::parse(name).ok()?).map(|host| host.name.to_string())
     }
 
-    fn network(&self, _address: IpAddr) -> Network {
-        Network::Elsewhere
+    fn network(&self, address: IpAddr) -> Network {
+        self.ledger.network_of(address)
     }
 }
 
 impl Seen<'_> {
-    fn report(&self, snapshot: &Snapshot) -> HostReport {
+    fn report(&self) -> HostReport {
         let case =
             Case { mode: self.host.client_auth.mode(), trust: self.facts, by_name: &self.by_name, now: self.now };
         HostReport {
             readiness: self.gate.judge(&case),
             evidence: self.evidence_of(self.by_name.values()),
             confirm_by: self.confirm_by,
-            ..unseen(self.host, snapshot)
+            ..unseen(self.host)
         }
     }
 
@@ -160,13 +157,13 @@ impl Seen<'_> {
 }
 
 /// One host as it is configured, without anything that was seen.
-pub fn unseen(host: &Host, snapshot: &Snapshot) -> HostReport {
+pub fn unseen(host: &Host) -> HostReport {
     let leaf = host.certificate.chain().first().map(CertificateSummary::read);
     HostReport {
         name: host.name.to_string(),
         names: host.names.iter().map(ToString::to_string).collect(),
         mode: host.client_auth.mode(),
-        trust: host.client_auth.trust().map(|trust| trust_report(trust, host, snapshot)),
+        trust: host.client_auth.trust().map(|trust| trust_report(trust)),
         certificate_not_after: leaf.and_then(|leaf| Some(leaf.fields?.not_after)),
         upstream: host.upstream.addresses().map(ToString::to_string).collect(),
         source: Some(source(&host.mode_place)),
@@ -182,7 +179,7 @@ pub(super) fn source(place: &Place) -> SourceReport {
     SourceReport { file: path.display().to_string(), line: place.line_and_column().0 }
 }
 
-fn trust_report(trust: &Trust, host: &Host, snapshot: &Snapshot) -> TrustReport {
+fn trust_report(trust: &Trust) -> TrustReport {
     let bundle = trust.bundle();
     let anchors = bundle.map(|bundle| bundle.certificates()).unwrap_or_default();
     TrustReport {
@@ -190,17 +187,14 @@ fn trust_report(trust: &Trust, host: &Host, snapshot: &Snapshot) -> TrustReport 
         ca: bundle.map(|bundle| bundle.name().to_owned()).into_iter().collect(),
         pins: trust.pins().len(),
         ca_not_after: anchors.iter().filter_map(|ca| Some(ca.summary.fields.as_ref()?.not_after)).min(),
-        crl_next_update: facts(host, snapshot).crl_next_update,
+        crl_next_update: TrustFacts::of(trust).crl_next_update,
         cloudflare_shared_ca: anchors.iter().any(|ca| SharedCa::recognise(ca.summary.fingerprint).is_some()),
     }
 }
 
 /// How long the trust of `host` holds.
-pub fn facts(host: &Host, snapshot: &Snapshot) -> TrustFacts {
-    let Some(bundle) = host.client_auth.trust().and_then(|trust| trust.bundle()) else { return TrustFacts::default() };
-    let ends = bundle.certificates().iter().filter_map(|ca| Some(ca.summary.fields.as_ref()?.not_after));
-    let lists = snapshot.cas.get(bundle.name()).map(|ca| ca.crls.as_slice()).unwrap_or_default();
-    TrustFacts { ca_not_after: ends.max(), crl_next_update: lists.iter().map(|crl| crl.next_update()).min() }
+pub fn facts(host: &Host) -> TrustFacts {
+    host.client_auth.trust().map(|trust| TrustFacts::of(trust)).unwrap_or_default()
 }
 
 fn authorities(host: &Host) -> impl Iterator<Item = CertificateReport> {

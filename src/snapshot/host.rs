@@ -6,6 +6,7 @@ use rustls::ServerConfig;
 
 use crate::config::model::Dialect;
 use crate::config::problem::Place;
+use crate::evidence::readiness::Gate;
 use crate::hostname::HostPattern;
 use crate::policy::client_auth::ClientAuth;
 use crate::telemetry::metrics::HostMetrics;
@@ -30,5 +31,7 @@ pub struct Host {
     pub upstream: Arc<UpstreamSpec>,
     /// Other proxies' identity headers that the backend wants.
     pub dialects: Vec<Dialect>,
+    /// What has to be seen before it is called ready.
+    pub gate: Gate,
     pub metrics: Arc<HostMetrics>,
 }

@@ -3,6 +3,7 @@
 pub mod logging;
 pub mod metrics;
 pub mod observer;
+mod own;
 
 mod escape;
 mod human;

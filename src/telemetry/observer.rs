@@ -1,17 +1,21 @@
 //! The only writer of handshake facts, so that log, metric and record cannot disagree.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tracing::{Level, event, warn};
 
 use crate::evidence::handshake::HandshakeOutcome;
+use crate::evidence::ledger::Ledger;
 use crate::evidence::recorder::Recent;
+use crate::evidence::requests::RequestNote;
 use crate::telemetry::logging::LineDrops;
 use crate::telemetry::metrics::{HostMetrics, Metrics};
+use crate::telemetry::own::OwnConnections;
 
 /// The log event's target, by which the human format knows it.
 pub(crate) const HANDSHAKE_TARGET: &str = "originlock::handshake";
@@ -28,6 +32,8 @@ const DROPS_INTERVAL: Duration = Duration::from_secs(5);
 pub struct Observer {
     metrics: Arc<Metrics>,
     recent: Arc<Recent>,
+    ledger: Arc<Ledger>,
+    own: Arc<OwnConnections>,
     queue: SyncSender<Message>,
 }
 
@@ -41,6 +47,7 @@ pub struct RecorderThread {
 #[derive(Debug)]
 enum Message {
     Outcome(Arc<HandshakeOutcome>),
+    Requests(Box<RequestNote>),
     Stop,
 }
 
@@ -51,11 +58,13 @@ impl Observer {
     pub fn start(
         metrics: Arc<Metrics>,
         recent: Arc<Recent>,
+        ledger: Arc<Ledger>,
         capacity: usize,
         line_drops: LineDrops,
     ) -> io::Result<(Self, RecorderThread)> {
         let (queue, outcomes) = sync_channel(capacity);
-        let recorder = Recorder { metrics: metrics.clone(), recent: recent.clone(), drops: Drops::new(line_drops) };
+        let drops = Drops::new(line_drops);
+        let recorder = Recorder { metrics: metrics.clone(), recent: recent.clone(), ledger: ledger.clone(), drops };
         // The thread inherits a subscriber that only its starter's thread has, as tests do.
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let thread = thread::Builder::new().name("recorder".into()).spawn(move || {
@@ -65,21 +74,51 @@ impl Observer {
             }
         })?;
         let thread = RecorderThread { queue: queue.clone(), thread: Some(thread) };
-        Ok((Self { metrics, recent, queue }, thread))
+        Ok((Self { metrics, recent, ledger, own: Arc::default(), queue }, thread))
     }
 
-    /// Counts `outcome` at once and hands it on to log and record. Never waits: what finds the queue full is dropped
-    /// and counted. `host` is `None` when no host was chosen.
+    /// Counts `outcome` at once and hands it on to log, record and ledger. Never waits for the queue: what finds it full
+    /// is dropped from the log, and counted; the ledger gets it all the same. `host` is `None` when no host was chosen.
     pub fn record(&self, outcome: HandshakeOutcome, host: Option<&HostMetrics>) {
-        self.metrics.handshake(&outcome, host);
-        if self.queue.try_send(Message::Outcome(Arc::new(outcome))).is_err() {
-            self.metrics.log_dropped(1);
+        if !outcome.own {
+            self.metrics.handshake(&outcome, host);
         }
+        if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
+            self.queue.try_send(Message::Outcome(Arc::new(outcome)))
+        {
+            self.metrics.log_dropped(1);
+            keep(&self.ledger, &refused);
+        }
+    }
+
+    /// Hands requests of one connection on to the ledger.
+    pub fn note(&self, note: RequestNote) {
+        if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
+            self.queue.try_send(Message::Requests(Box::new(note)))
+        {
+            keep(&self.ledger, &refused);
+        }
+    }
+
+    /// Has the next connection from `peer` be told but not counted, neither as evidence nor as failure: this process is
+    /// about to connect to itself from there.
+    pub fn expect_own(&self, peer: SocketAddr) {
+        self.own.expect(peer);
+    }
+
+    /// Whether [`Self::expect_own`] was told of a connection from `peer`. Each telling is for one connection.
+    pub fn is_own(&self, peer: SocketAddr) -> bool {
+        self.own.take(peer)
     }
 
     /// The last outcomes.
     pub fn recent(&self) -> &Arc<Recent> {
         &self.recent
+    }
+
+    /// What handshakes and requests add up to.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// What is counted.
@@ -112,6 +151,7 @@ impl Drop for RecorderThread {
 struct Recorder {
     metrics: Arc<Metrics>,
     recent: Arc<Recent>,
+    ledger: Arc<Ledger>,
     drops: Drops,
 }
 
@@ -119,11 +159,11 @@ impl Recorder {
     fn run(mut self, outcomes: &Receiver<Message>) {
         loop {
             match outcomes.recv_timeout(DROPS_INTERVAL) {
-                Ok(Message::Outcome(outcome)) => {
-                    thread::sleep(GATHERING);
-                    self.write(outcome);
-                }
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(message) => {
+                    thread::sleep(GATHERING);
+                    self.write(message);
+                }
                 Err(RecvTimeoutError::Timeout) => self.tell_if_due(),
             }
             if self.write_gathered(outcomes) == Next::Stop {
@@ -136,16 +176,20 @@ impl Recorder {
     fn write_gathered(&mut self, outcomes: &Receiver<Message>) -> Next {
         while let Ok(message) = outcomes.try_recv() {
             match message {
-                Message::Outcome(outcome) => self.write(outcome),
                 Message::Stop => return Next::Stop,
+                message => self.write(message),
             }
         }
         Next::Wait
     }
 
-    fn write(&mut self, outcome: Arc<HandshakeOutcome>) {
-        emit(&outcome);
-        self.recent.push(outcome);
+    fn write(&mut self, message: Message) {
+        // Before the record: who waits for an outcome there finds it counted.
+        keep(&self.ledger, &message);
+        if let Message::Outcome(outcome) = message {
+            emit(&outcome);
+            self.recent.push(outcome);
+        }
         self.tell_if_due();
     }
 
@@ -153,6 +197,15 @@ impl Recorder {
         if self.drops.is_due() {
             self.drops.tell(&self.metrics);
         }
+    }
+}
+
+fn keep(ledger: &Ledger, message: &Message) {
+    match message {
+        Message::Outcome(outcome) if outcome.own => {}
+        Message::Outcome(outcome) => ledger.record(outcome),
+        Message::Requests(note) => ledger.note(note),
+        Message::Stop => {}
     }
 }
 
@@ -225,6 +278,7 @@ fn emit(outcome: &HandshakeOutcome) {
         originlock.duration_ms = milliseconds(outcome.duration),
         originlock.alert = outcome.alert,
         originlock.detail = outcome.detail.as_deref(),
+        originlock.own = outcome.own.then_some(true),
         "client handshake"
     );
 }
@@ -238,9 +292,14 @@ fn milliseconds(duration: Duration) -> f64 {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::evidence::ledger::Subject;
+    use crate::evidence::network::Network;
     use crate::evidence::recorder::tests::outcome;
+    use crate::hostname::HostPattern;
     use crate::pki::{LeafOptions, Validity, self_signed};
     use crate::policy::client_auth::Mode;
+    use crate::policy::trust::TrustDigest;
+    use crate::policy::verdict::Reason;
     use crate::telemetry::logging::LogFormat;
     use crate::telemetry::logging::tests::written;
     use crate::x509::CertificateSummary;
@@ -257,7 +316,7 @@ mod tests {
             let metrics = Metrics::new(10);
             let host = metrics.host("observe.localhost", Mode::Observe);
             let (observer, thread) =
-                Observer::start(metrics, Arc::default(), 10, LineDrops::default()).expect("a thread");
+                Observer::start(metrics, Arc::default(), Arc::default(), 10, LineDrops::default()).expect("a thread");
             observer.record(outcome, Some(&host));
             thread.finish();
         })
@@ -322,17 +381,29 @@ mod tests {
         let recent: Arc<Recent> = Arc::default();
         // Nobody reads this queue: a recorder that hangs.
         let (queue, stuck) = sync_channel(4);
-        let observer = Observer { metrics: metrics.clone(), recent: recent.clone(), queue };
+        let (ledger, trust) = (Arc::new(Ledger::default()), TrustDigest([7; 32]));
+        let name = HostPattern::parse("a.example").expect("a pattern");
+        let subject = Subject { host: "a.example".into(), names: vec![name], is_default: false, trust: Some(trust) };
+        ledger.adopt(&[subject], outcome("a.example").at);
+        let own = Arc::default();
+        let observer =
+            Observer { metrics: metrics.clone(), recent: recent.clone(), ledger: ledger.clone(), own, queue };
         for _ in 0..100 {
-            observer.record(outcome("a.example"), Some(&host));
+            observer.record(HandshakeOutcome { trust: Some(trust), ..outcome("a.example") }, Some(&host));
         }
+        let counted = || {
+            let evidence = ledger.evidence("a.example", Duration::from_hours(1), outcome("a.example").at);
+            evidence["a.example"].count(Network::Elsewhere, Reason::UnknownIssuer)
+        };
+        assert_eq!(counted(), 96, "what the queue did not take");
         assert_eq!(metrics.log_dropped_total(), 96);
         let series = r#"originlock_handshakes_total{host="a.example",mode="observe",reason="unknown_issuer",resumed="false"} 100"#;
         assert!(metrics.render().contains(series));
         drop(observer);
-        let recorder = Recorder { metrics, recent: recent.clone(), drops: Drops::new(LineDrops::default()) };
+        let drops = Drops::new(LineDrops::default());
+        let recorder = Recorder { metrics, recent: recent.clone(), ledger: ledger.clone(), drops };
         let text = written(LogFormat::Json, || recorder.run(&stuck));
-        assert_eq!(recent.last_sequence(), 4);
+        assert_eq!((recent.last_sequence(), counted()), (4, 100));
         let warning = text.lines().last().expect("lines");
         assert!(
             warning.contains(r#""message":"log lines dropped""#) && warning.contains(r#"dropped":96"#),

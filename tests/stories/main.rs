@@ -4,6 +4,7 @@ mod certificate_log;
 mod crowd;
 mod curl;
 mod drain;
+mod evidence;
 mod http_bodies;
 mod http_bounds;
 mod http_framing;

@@ -6,6 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use originlock::admin::control::Control;
+use originlock::evidence::network::Networks;
+use originlock::evidence::readiness::ShortfallKind;
 use originlock::evidence::report::{ModeReport, ModeRequest, ProblemReport};
 use originlock::policy::client_auth::Mode;
 
@@ -243,4 +245,71 @@ fn whoever_changes_the_mode_by_hand_need_not_confirm() {
     world.change_and_reload(|setup| setup.host(SHOP).mode = "enforce".into());
     world.set_clock(Duration::from_secs(601));
     expect_open(&world, SHOP, false);
+}
+
+/// The tests' own address counts as Cloudflare's edge, and little evidence is enough.
+fn world_at_the_edge(host: HostSetup) -> World {
+    let world = World::builder().tables("[readiness]\nhandshakes = 5\nedge_addresses = 1\n").host(host).start();
+    let networks = Networks::parse("127.0.0.1", "the story's edge").expect("a range");
+    world.server().ledger().set_networks(networks);
+    world
+}
+
+/// Cloudflare asks for `name`, and is let in by its certificate.
+fn edge_comes(world: &World, name: &str) {
+    world.client(name).presenting(Shape::P256).get().expect("the edge is let in");
+    world.next_handshake();
+}
+
+#[test]
+fn a_host_turns_ready_and_is_enforced_and_old_connections_are_judged_anew() {
+    let world = world_at_the_edge(HostSetup::new(SHOP).observe("ours"));
+    let (mut nobody, _) = world.client("blog.example.com").asking_for(SHOP).get().expect("observe lets everyone in");
+    let (mut edge, _) = world.client(SHOP).presenting(Shape::P256).get().expect("the edge is let in");
+    (0..2).for_each(|_| drop(world.next_handshake()));
+    let problem = refusal(&world, SHOP, &request(Mode::Enforce), "not_ready");
+    let kinds: Vec<_> = problem.readiness.expect("why").shortfalls.iter().map(|shortfall| shortfall.kind).collect();
+    assert_eq!(kinds, [ShortfallKind::Failing, ShortfallKind::TooFewHandshakes], "{}", problem.detail);
+    assert!(problem.detail.contains("1 of 2 handshakes from Cloudflare"), "{}", problem.detail);
+    // A day later the one without a certificate is out of sight.
+    world.set_clock(Duration::from_hours(26));
+    (0..5).for_each(|_| edge_comes(&world, SHOP));
+    let report = set(&world, SHOP, &request(Mode::Enforce)).expect("it is ready");
+    assert_eq!((report.applied, report.forced, report.readiness.ready), (true, false, true));
+    assert!(report.checks.iter().all(|check| check.passed), "{:?}", report.checks);
+    expect_open(&world, SHOP, false);
+    assert_eq!(nobody.get("/").expect("an answer").status, 421);
+    assert_eq!(edge.get("/").expect("an answer").status, 200);
+    edge_comes(&world, SHOP);
+}
+
+#[test]
+fn the_proxys_own_connections_are_no_evidence() {
+    let world = world_at_the_edge(HostSetup::new(SHOP).observe("ours"));
+    (0..5).for_each(|_| edge_comes(&world, SHOP));
+    let seen = || world.server().ledger().evidence(SHOP, Duration::from_hours(24), world.clock.now());
+    let before = seen();
+    set(&world, SHOP, &request(Mode::Observe)).expect("it is so already, and looked at");
+    assert_eq!(world.next_handshake().reason.label(), "no_certificate", "it is told");
+    assert_eq!(seen(), before, "and not counted");
+    let report = set(&world, SHOP, &request(Mode::Enforce)).expect("it stays ready");
+    assert_eq!(report.confirm_by, None);
+    assert_eq!(seen(), before);
+}
+
+#[test]
+fn an_enforce_that_cloudflare_fails_under_falls_back_before_its_time() {
+    let world = world_at_the_edge(HostSetup::new(SHOP).observe("ours"));
+    (0..5).for_each(|_| edge_comes(&world, SHOP));
+    set(&world, SHOP, &within(600)).expect("it is ready");
+    // Another CA's certificate is what a rotation on Cloudflare's side brings.
+    let rotated = world.client(SHOP).presenting(Shape::UnknownCa);
+    rotated.expect_refused("unknown_ca");
+    rotated.expect_refused("unknown_ca");
+    edge_comes(&world, SHOP);
+    assert_eq!(world.metric("originlock_fallbacks_total"), Some(0.0));
+    rotated.expect_refused("unknown_ca");
+    world.wait_for_metric("originlock_fallbacks_total", 1.0);
+    rotated.get().expect("observe lets everyone in");
+    assert!(config(&world).contains("mode = \"observe\""));
 }

@@ -62,6 +62,7 @@ impl View for Stub {
             config: "/etc/originlock/originlock.toml".into(),
             listeners: vec!["127.0.0.1:443".into()],
             networks: NetworksReport { source: "shipped".into(), dated: None, ranges: 22 },
+            unknown_names: Vec::new(),
             evidence_file: None,
             may_change: false,
         }

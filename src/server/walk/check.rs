@@ -37,7 +37,7 @@ pub fn connect_to_self(shared: &Shared, address: SocketAddr, host: &Host) -> Vec
     for name in asked_for(&snapshot, host) {
         let identities = [(None, "without a certificate"), (stranger.as_ref(), "with a stranger's certificate")];
         for (identity, what) in identities.into_iter().take(1 + usize::from(stranger.is_some())) {
-            let probed = probe(reachable(address), &name, identity);
+            let probed = probe(shared, reachable(address), &name, identity);
             let reached = probed.is_ok();
             checks.push(report(host, mode, format!("{name} {what}"), probed));
             if !reached {
@@ -52,9 +52,9 @@ pub fn connect_to_self(shared: &Shared, address: SocketAddr, host: &Host) -> Vec
 /// is no failure: the edge keeps its connections.
 pub fn wait_for_edge(shared: &Shared, view: &dyn View, host: &Host, after: u64) -> CheckReport {
     let next = shared.observer.recent().wait_for(after, EDGE_LIMIT, |outcome| {
-        let is_judged = outcome.reason == outcome.verdict.reason();
         let is_of_host = outcome.host.as_deref() == Some(&host.name) && outcome.mode == Some(Mode::Enforce);
-        is_of_host && is_judged && view.network(outcome.peer.ip()) == Network::Cloudflare
+        let from_cloudflare = !outcome.own && view.network(outcome.peer.ip()) == Network::Cloudflare;
+        is_of_host && outcome.is_judged() && from_cloudflare
     });
     let (got, passed) = match next.map(|recorded| recorded.outcome) {
         None => (format!("none came within {} s", EDGE_LIMIT.as_secs()), true),
@@ -76,9 +76,10 @@ fn asked_for(snapshot: &Snapshot, host: &Host) -> Vec<Hostname> {
     host.names.iter().filter_map(name).filter(leads_here).take(MAX_NAMES).collect()
 }
 
-fn probe(address: SocketAddr, name: &Hostname, who: Option<&Identity>) -> Result<Probed, ProbeError> {
+fn probe(shared: &Shared, address: SocketAddr, name: &Hostname, who: Option<&Identity>) -> Result<Probed, ProbeError> {
     // A server's own address reaches it from that very address.
     let probe = Probe::from(address.ip()).map_err(|source| ProbeError::Connect { address, source })?;
+    shared.observer.expect_own(probe.local());
     probe.handshake(address, name, who, PROBE_LIMIT)
 }
 

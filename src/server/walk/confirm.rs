@@ -31,16 +31,28 @@ struct Waiting {
     watched: bool,
 }
 
+/// An `enforce` that wants to be confirmed, and how it goes.
 #[derive(Clone, Debug)]
-struct Pending {
+pub(super) struct Pending {
     within: Duration,
     deadline: Timestamp,
     /// The last handshake that was looked at.
     seen: u64,
+    failing_share: f64,
     verified: u64,
     refused: u64,
     last_refusal: String,
+    /// After a fall back that failed.
     not_before: Option<Instant>,
+}
+
+impl Pending {
+    /// Falls back at `deadline`, which is `within` from now, or when more than `failing_share` of Cloudflare's handshakes
+    /// after number `after` are refused.
+    pub(super) fn new(within: Duration, deadline: Timestamp, after: u64, failing_share: f64) -> Self {
+        let last_refusal = String::new();
+        Self { within, deadline, seen: after, failing_share, verified: 0, refused: 0, last_refusal, not_before: None }
+    }
 }
 
 impl Confirmations {
@@ -49,17 +61,8 @@ impl Confirmations {
         self.lock().hosts.get(host).map(|pending| pending.deadline)
     }
 
-    /// `host` falls back at `deadline`, `within` from now. Handshakes after number `after` count.
-    pub(super) fn wait_for(&self, host: &str, within: Duration, deadline: Timestamp, after: u64) {
-        let pending = Pending {
-            within,
-            deadline,
-            seen: after,
-            verified: 0,
-            refused: 0,
-            last_refusal: String::new(),
-            not_before: None,
-        };
+    /// `host` waits from now on.
+    pub(super) fn wait_for(&self, host: &str, pending: Pending) {
         self.lock().hosts.insert(host.to_owned(), pending);
     }
 
@@ -150,8 +153,8 @@ impl Walk {
                 pending.seen = recorded.sequence;
                 let outcome = &recorded.outcome;
                 let is_of_host = outcome.host.as_deref() == Some(host) && outcome.mode == Some(Mode::Enforce);
-                let is_judged = outcome.reason == outcome.verdict.reason();
-                if !is_of_host || !is_judged || self.view.network(outcome.peer.ip()) != Network::Cloudflare {
+                let from_cloudflare = !outcome.own && self.view.network(outcome.peer.ip()) == Network::Cloudflare;
+                if !is_of_host || !outcome.is_judged() || !from_cloudflare {
                     continue;
                 }
                 match outcome.decision {
@@ -172,7 +175,7 @@ impl Walk {
         }
         let all = pending.verified + pending.refused;
         let share = pending.refused as f64 / all.max(1) as f64;
-        if pending.refused >= FEWEST_REFUSED && share > self.failing_share(host) {
+        if pending.refused >= FEWEST_REFUSED && share > pending.failing_share {
             let Pending { refused, last_refusal, .. } = pending;
             return Some(format!(
                 "{refused} of {all} handshakes from Cloudflare were refused, the last {last_refusal}"

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 pub use self::confirm::Confirmations;
+use self::confirm::Pending;
 use self::problem::Problem;
 use super::reload::{ReloadError, Reloader};
 use super::views;
@@ -20,7 +21,6 @@ use crate::admin::control::{Control, View};
 use crate::config::edit::{self, Edited};
 use crate::config::model::Config;
 use crate::config::replace::replace;
-use crate::evidence::readiness::Gate;
 use crate::evidence::report::{CheckReport, HostReport, ModeReport, ModeRequest, ReloadReport, SourceReport};
 use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
@@ -48,6 +48,8 @@ struct Changed {
     report: ModeReport,
     /// The last handshake before the change.
     before: u64,
+    /// The share of Cloudflare's handshakes that may fail.
+    failing_share: f64,
 }
 
 impl Walk {
@@ -99,6 +101,7 @@ impl Walk {
             return Err(problem::not_ready(&names[0], readiness));
         }
         let before = self.shared.observer.recent().last_sequence();
+        let failing_share = host.gate.failing_share;
         let mut report = ModeReport {
             host: names[0].clone(),
             names,
@@ -113,14 +116,14 @@ impl Walk {
             confirm_by: self.confirmations.deadline(&host.names[0].value.to_string()),
         };
         if from == to || request.dry_run {
-            return Ok(Changed { report, before });
+            return Ok(Changed { report, before, failing_share });
         }
         unchanged_on_disk(&config)?;
         self.put_in_force(&mut reloader, &edited, &report.source, by)?;
         report.applied = true;
         report.forced = opens_too_much;
         log(&report, by);
-        Ok(Changed { report, before })
+        Ok(Changed { report, before, failing_share })
     }
 
     /// Writes the file and reloads; where the reload is refused, the old text comes back.
@@ -179,11 +182,6 @@ impl Walk {
         problem::unknown_host(name, wildcard)
     }
 
-    /// The share of Cloudflare's handshakes that may fail, as before it was enforced.
-    fn failing_share(&self, _host: &str) -> f64 {
-        Gate::default().failing_share
-    }
-
     /// Back to *observe*, because nobody confirmed or because Cloudflare's handshakes fail. Says whether it is done with.
     fn fall_back(&self, host: &str, why: &str) -> bool {
         let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,7 +224,8 @@ impl Control for Walk {
         if let Some(within) = within.filter(|_| changed.report.applied) {
             let deadline = self.shared.clock.now().after(within);
             changed.report.confirm_by = Some(deadline);
-            self.confirmations.wait_for(&host, within, deadline, changed.before);
+            let pending = Pending::new(within, deadline, changed.before, changed.failing_share);
+            self.confirmations.wait_for(&host, pending);
             warn!(
                 originlock.host = host,
                 originlock.confirm_by = %deadline,

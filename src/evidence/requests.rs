@@ -1,0 +1,29 @@
+//! Requests of one connection, told now and then.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::hostname::Hostname;
+use crate::policy::trust::TrustDigest;
+use crate::policy::verdict::Reason;
+
+/// How many requests came since the last note of the connection.
+#[derive(Clone, Debug)]
+pub struct RequestNote {
+    pub at: Timestamp,
+    pub peer: SocketAddr,
+    /// The first of the host's names.
+    pub host: Arc<str>,
+    /// The name that the client asked for in its handshake.
+    pub server_name: Option<Hostname>,
+    /// What the connection was judged against.
+    pub trust: TrustDigest,
+    /// What the connection's judgement came to.
+    pub reason: Reason,
+    pub requests: u64,
+    /// Of the last request of a connection that comes from outside Cloudflare and is not verified; without its query.
+    pub path: Option<String>,
+    /// Likewise.
+    pub user_agent: Option<String>,
+}
