@@ -3,7 +3,9 @@ use std::net::SocketAddr;
 use super::*;
 use crate::clock::Timestamp;
 use crate::evidence::known::{Known, KnownCertificates};
+use crate::evidence::network::Network;
 use crate::evidence::tally::{FailedCertificate, Outsider};
+use crate::policy::verdict::Reason;
 use crate::x509::Fingerprint;
 
 fn time(text: &str) -> Timestamp {
@@ -146,7 +148,7 @@ fn outsiders_of_all_names_are_told_the_busiest_first() {
         first_seen: time("2026-11-23T01:00:00Z"),
         last_seen: time(last),
         reason: Reason::NoCertificate,
-        last_request: None,
+        last_request: Some(time(last)),
         path: Some(path.to_owned()),
         user_agent: None,
     };

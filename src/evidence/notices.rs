@@ -37,7 +37,8 @@ pub(super) fn of(gate: &Gate, case: &Case<'_>) -> Vec<String> {
 
 /// The origin-leak report in one sentence.
 fn outsiders(case: &Case<'_>) -> Option<String> {
-    let mut all: Vec<_> = merged(case.by_name).into_iter().collect();
+    let whole = Evidence::of_all(case.by_name.values());
+    let mut all: Vec<_> = whole.outsiders.iter().collect();
     if all.is_empty() {
         return None;
     }
@@ -72,28 +73,6 @@ fn about(network: &str, outsider: &Outsider) -> String {
         }
     }
     text + ")"
-}
-
-/// Sources outside Cloudflare of all names together.
-pub(super) fn merged(by_name: &BTreeMap<String, Evidence>) -> BTreeMap<&str, Outsider> {
-    let mut all: BTreeMap<&str, Outsider> = BTreeMap::new();
-    for (network, outsider) in by_name.values().flat_map(|evidence| &evidence.outsiders) {
-        all.entry(network).and_modify(|known| known.add(outsider)).or_insert_with(|| outsider.clone());
-    }
-    all
-}
-
-impl Outsider {
-    /// Takes what was seen of the same source under another name.
-    fn add(&mut self, other: &Self) {
-        self.handshakes = self.handshakes.saturating_add(other.handshakes);
-        self.requests = self.requests.saturating_add(other.requests);
-        self.first_seen = self.first_seen.min(other.first_seen);
-        let last = |one: &Self| (one.last_seen, one.reason, one.path.clone(), one.user_agent.clone());
-        if last(other) > last(self) {
-            (self.last_seen, self.reason, self.path, self.user_agent) = last(other);
-        }
-    }
 }
 
 /// What fails although the gate lets the host pass.

@@ -51,8 +51,8 @@ fn a_report_is_read_and_a_name_is_one_segment_of_the_path() {
         config: "/etc/o.toml".into(),
         listeners: vec![],
         networks: crate::evidence::report::NetworksReport { source: "shipped".into(), dated: None, ranges: 22 },
-        unknown_names: Vec::new(),
         evidence_file: None,
+        unknown_names: Vec::new(),
         may_change: true,
     };
     let (client, server) = admin("200 OK", &serde_json::to_string(&status).expect("JSON"));

@@ -114,7 +114,6 @@ impl Server {
         let listeners = Arc::new(OnceLock::new());
         let view: Arc<dyn View> = Arc::new(Telling {
             shared: Arc::clone(&shared),
-            ledger: Arc::clone(shared.observer.ledger()),
             config: path,
             started_at: shared.clock.now(),
             listeners: Arc::clone(&listeners),

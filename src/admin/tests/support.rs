@@ -62,8 +62,8 @@ impl View for Stub {
             config: "/etc/originlock/originlock.toml".into(),
             listeners: vec!["127.0.0.1:443".into()],
             networks: NetworksReport { source: "shipped".into(), dated: None, ranges: 22 },
-            unknown_names: Vec::new(),
             evidence_file: None,
+            unknown_names: Vec::new(),
             may_change: false,
         }
     }
