@@ -130,6 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_can_be_written_it_is_said_so() {
+        // Not even root makes a file there.
+        let path = Path::new("/sys/kernel/uevent_seqnum");
+        let text = fs::read_to_string(path).expect("sysfs");
+        let error = replace(path, &text, NEW).expect_err("it cannot be written");
+        assert!(matches!(error, ReplaceError::NotWritable { .. }), "{error}");
+    }
+
+    #[test]
     fn a_file_that_someone_else_changed_is_left_alone() {
         let (folder, path) = folder_with("originlock.toml");
         fs::write(&path, "# mine\n").expect("a file");

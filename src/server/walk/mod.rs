@@ -21,7 +21,7 @@ use crate::admin::control::{Control, View};
 use crate::config::edit::{self, Edited};
 use crate::config::model::Config;
 use crate::config::replace::replace;
-use crate::evidence::report::{CheckReport, HostReport, ModeReport, ModeRequest, ReloadReport, SourceReport};
+use crate::evidence::report::{CheckReport, HostReport, ModeReport, ModeRequest, ReloadReport};
 use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
 use crate::proxy::worker::Shared;
@@ -119,9 +119,9 @@ impl Walk {
             return Ok(Changed { report, before, failing_share });
         }
         unchanged_on_disk(&config)?;
-        self.put_in_force(&mut reloader, &edited, &report.source, by)?;
-        report.applied = true;
         report.forced = opens_too_much;
+        self.put_in_force(&mut reloader, &edited, &report, by)?;
+        report.applied = true;
         log(&report, by);
         Ok(Changed { report, before, failing_share })
     }
@@ -131,11 +131,22 @@ impl Walk {
         &self,
         reloader: &mut Reloader,
         edited: &Edited,
-        source: &SourceReport,
+        wanted: &ModeReport,
         by: &str,
     ) -> Result<(), Problem> {
         let (path, old) = (&edited.file.path, &edited.file.text);
-        replace(path, old, &edited.text).map_err(|error| problem::replace(&error, edited, source.clone()))?;
+        if let Err(error) = replace(path, old, &edited.text) {
+            // Whoever asked may make the change instead, and only a reload will then be seen here.
+            warn!(
+                originlock.host = wanted.host,
+                originlock.mode = wanted.to.label(),
+                originlock.forced = wanted.forced,
+                originlock.by = by,
+                error = &error as &dyn std::error::Error,
+                "a change of mode was asked for and not written"
+            );
+            return Err(problem::replace(&error, edited, wanted.source.clone()));
+        }
         let Err(ReloadError(problems)) = reloader.reload(&self.shared, by) else { return Ok(()) };
         let restored = match replace(path, &edited.text, old) {
             Ok(()) => format!("{} is as it was, the mode has not changed:", path.display()),
