@@ -126,6 +126,10 @@ impl Server {
             view,
             control: Arc::clone(&walk) as Arc<dyn Control>,
             ready: Arc::clone(&readiness),
+            access: {
+                let shared = Arc::clone(&shared);
+                Arc::new(move || Arc::clone(&shared.current.load().admin))
+            },
             clock: shared.clock.clone(),
             bounds: Bounds::default(),
         };

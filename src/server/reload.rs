@@ -94,10 +94,10 @@ fn warn_of_fixed_settings(old: &Config, new: &Config) -> Vec<String> {
     let mut said = Vec::new();
     let addresses =
         |config: &Config| config.listeners.iter().map(|listener| listener.address.value).collect::<Vec<_>>();
-    let admin = |config: &Config| config.admin.as_ref().map(|admin| admin.value.clone());
+    let admin = |config: &Config| config.admin.as_ref().map(|admin| admin.address.value.clone());
     for (setting, changed) in [
         ("[[listener]]", addresses(old) != addresses(new)),
-        ("[admin]", admin(old) != admin(new)),
+        ("admin.address", admin(old) != admin(new)),
         ("workers", old.workers != new.workers),
         ("[log]", (old.log.format, &old.log.level) != (new.log.format, &new.log.level)),
         ("limits.log_queue", old.limits.log_queue != new.limits.log_queue),

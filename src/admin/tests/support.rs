@@ -28,6 +28,7 @@ pub(super) fn state() -> AdminState {
         view: Arc::new(Stub),
         control: Arc::new(Stub),
         ready: Arc::default(),
+        access: Arc::new(Arc::default),
         clock: Clock::manual(NOW),
         bounds: Bounds::default(),
     }
@@ -62,8 +63,8 @@ impl View for Stub {
             config: "/etc/originlock/originlock.toml".into(),
             listeners: vec!["127.0.0.1:443".into()],
             networks: NetworksReport { source: "shipped".into(), dated: None, ranges: 22 },
-            evidence_file: None,
             unknown_names: Vec::new(),
+            evidence_file: None,
             may_change: false,
         }
     }
