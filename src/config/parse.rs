@@ -60,6 +60,7 @@ pub struct Draft {
     admin: Option<Option<Placed<AdminAddress>>>,
     log: Log,
     limits: Limits,
+    evidence: Evidence,
     shutdown: Shutdown,
     cas: BTreeMap<String, Placed<Ca>>,
     hosts: Vec<Placed<Host>>,
@@ -83,6 +84,9 @@ impl Draft {
         }
         if let Some(table) = root.take("limits").and_then(|value| value.table()) {
             self.read_limits(context, table);
+        }
+        if let Some(table) = root.take("evidence").and_then(|value| value.table()) {
+            self.read_evidence(table);
         }
         if let Some(mut table) = root.take("shutdown").and_then(|value| value.table()) {
             assign(&mut self.shutdown.drain, table.take("drain_seconds").and_then(|value| value.seconds(0.0..=DAY)));
@@ -147,6 +151,13 @@ impl Draft {
             self.log.level = level.value;
             self.log.place = Some(level.place);
         }
+        table.finish();
+    }
+
+    fn read_evidence(&mut self, mut table: Table<'_>) {
+        self.evidence.cloudflare_ranges = table.take("cloudflare_ranges").and_then(|value| value.path());
+        self.evidence.file = table.take("file").and_then(|value| value.path());
+        assign(&mut self.evidence.save, table.take("save_seconds").and_then(|value| value.seconds(1.0..=3600.0)));
         table.finish();
     }
 
@@ -232,6 +243,7 @@ impl Draft {
             admin,
             log: self.log,
             limits: self.limits,
+            evidence: self.evidence,
             shutdown: self.shutdown,
             cas: self.cas,
             hosts: self.hosts,

@@ -37,8 +37,8 @@ pub struct Ledger {
     book: ArcSwap<Book>,
     networks: ArcSwap<Networks>,
     strangers: Mutex<Strangers>,
-    /// Held while the book is rewritten.
-    adopting: Mutex<()>,
+    /// What a file remembered and no configuration has claimed yet. Locked while the book is rewritten.
+    remembered: Mutex<HashMap<Arc<str>, Vec<Arc<Account>>>>,
     /// How often anything was recorded.
     records: AtomicU64,
 }
@@ -85,8 +85,9 @@ impl Ledger {
     /// Puts the hosts of a new configuration in place of the old ones. Evidence of a name and trust that is still there
     /// stays; another trust starts from zero.
     pub fn adopt(&self, subjects: &[Subject], now: Timestamp) {
-        let _one_at_a_time = self.adopting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = self.accounts_by_name();
+        known.extend(remembered.drain());
         let mut book = Book::default();
         for subject in subjects {
             let mut named = Vec::new();
@@ -106,8 +107,8 @@ impl Ledger {
     }
 
     /// Has other ranges count as Cloudflare's from now on. What was counted stays where it was.
-    pub fn set_networks(&self, networks: Networks) {
-        self.networks.store(Arc::new(networks));
+    pub fn set_networks(&self, networks: Arc<Networks>) {
+        self.networks.store(networks);
     }
 
     /// Where `address` belongs.
@@ -179,6 +180,33 @@ impl Ledger {
     /// or a DNS record leads here that should not. The latest first.
     pub fn unknown_names(&self, now: Timestamp) -> Vec<UnknownName> {
         self.lock_strangers().unknown_names(now)
+    }
+
+    /// How often anything was recorded. What has not changed need not be saved.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what a file remembered for the first configuration to adopt; what it does not name is forgotten.
+    pub(super) fn remember(&self, accounts: impl Iterator<Item = Arc<Account>>, mut strangers: Strangers) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        for account in accounts {
+            remembered.entry(Arc::clone(&account.name)).or_default().push(account);
+        }
+        strangers.normalise();
+        *self.lock_strangers() = strangers;
+    }
+
+    /// Every account, those of former trusts behind the one in force.
+    pub(super) fn all_accounts(&self) -> Vec<Arc<Account>> {
+        let book = self.book.load();
+        book.by_host.values().flatten().flat_map(|named| &named.accounts).cloned().collect()
+    }
+
+    pub(super) fn copy_strangers(&self, now: Timestamp) -> Strangers {
+        let mut strangers = self.lock_strangers();
+        strangers.settle(now);
+        strangers.clone()
     }
 
     fn account(&self, name: Option<&Hostname>, trust: TrustDigest) -> Option<Arc<Account>> {

@@ -11,6 +11,9 @@ use crate::clock::Timestamp;
 use crate::policy::verdict::Reason;
 use crate::x509::Fingerprint;
 
+/// Longest hostname, subject or issuer.
+const MAX_NAME_CHARS: usize = 256;
+
 /// What was seen of one configured name, of one host, or of a fleet, within a window. Parts add up in any order.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Evidence {
@@ -157,6 +160,18 @@ impl FirstAndLast {
         self.last.at = self.last.at.min(now);
     }
 
+    /// With texts no longer than those that are recorded.
+    pub(super) fn clipped(mut self) -> Self {
+        for failure in [&mut self.first, &mut self.last] {
+            failure.server_name = failure.server_name.take().map(clipped);
+            if let Some(certificate) = &mut failure.certificate {
+                certificate.subject = clipped(std::mem::take(&mut certificate.subject));
+                certificate.issuer = clipped(std::mem::take(&mut certificate.issuer));
+            }
+        }
+        self
+    }
+
     fn merge(&mut self, other: Self) {
         if other.first < self.first {
             self.first = other.first;
@@ -178,6 +193,11 @@ impl Outsider {
             (self.last_request, self.path, self.user_agent) = theirs;
         }
     }
+}
+
+/// As long as a certificate's name or a hostname may be where it is read from the wire.
+pub(super) fn clipped(text: String) -> String {
+    text.chars().take(MAX_NAME_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn add_all<K: Ord>(sums: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {

@@ -5,6 +5,7 @@ pub mod demo;
 mod descriptors;
 mod error;
 mod evidence;
+mod keeper;
 pub mod panics;
 mod reload;
 mod stage;
@@ -12,12 +13,13 @@ mod views;
 mod worker;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::admin::AdminThread;
 pub use self::error::StartError;
+use self::keeper::{Keeper, SaveHandle};
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
 use self::stage::{Stage, Stages};
@@ -29,6 +31,7 @@ use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
 use crate::evidence::ledger::Ledger;
+use crate::evidence::readiness::Gate;
 use crate::evidence::recorder::Recent;
 use crate::proxy::admission::Admission;
 use crate::proxy::worker::Shared;
@@ -44,6 +47,8 @@ use crate::tls::tickets::TicketKeys;
 #[derive(Debug, Default)]
 pub struct Options {
     pub clock: Clock,
+    /// Where the service manager has a service keep its state.
+    pub state: Option<PathBuf>,
     /// What the log's own queue dropped.
     pub line_drops: LineDrops,
 }
@@ -60,6 +65,7 @@ pub struct Server {
     workers: Vec<WorkerThread>,
     admin: AdminThread,
     recorder: RecorderThread,
+    keeper: Keeper,
 }
 
 impl Server {
@@ -88,7 +94,12 @@ impl Server {
         reload::warn_of_overflow(&metrics);
         let recent = Arc::new(Recent::default());
         let ledger = Arc::new(Ledger::default());
-        ledger.adopt(&evidence::subjects(&snapshot), options.clock.now());
+        let store = Keeper::recall(&config, options.state, &ledger, &options.clock);
+        evidence::follow(&ledger, &snapshot, options.clock.now());
+        metrics.follow(Arc::clone(&ledger), options.clock.clone());
+        metrics.set_evidence_window(Gate::default().window);
+        let keeper = Keeper::start(store, config.evidence.save, &ledger, &metrics, &options.clock)
+            .map_err(StartError::Thread)?;
         let (observer, recorder) =
             Observer::start(Arc::clone(&metrics), recent, ledger, config.limits.log_queue, options.line_drops)
                 .map_err(StartError::Thread)?;
@@ -106,7 +117,7 @@ impl Server {
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
         let reloader = Mutex::new(Reloader::new(path, config, ground));
-        Ok(Self { shared, reloader, readiness, addresses, drain_limit, stages, workers, admin, recorder })
+        Ok(Self { shared, reloader, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper })
     }
 
     /// Where it listens, with real ports.
@@ -129,6 +140,16 @@ impl Server {
         self.shared.observer.ledger()
     }
 
+    /// Has the next connection from `peer` be told but not counted: this process is about to connect to itself from there.
+    pub fn expect_own(&self, peer: SocketAddr) {
+        self.shared.observer.expect_own(peer);
+    }
+
+    /// The file that evidence survives in, if there is one.
+    pub fn evidence_file(&self) -> Option<&Path> {
+        self.keeper.path()
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         self.shared.observer.metrics()
@@ -144,8 +165,7 @@ impl Server {
 
     /// Stops accepting; what runs may finish within the configured time. Returns at once.
     pub fn drain(&self) {
-        self.readiness.set(ReadyState::Draining);
-        self.stages.enter(Stage::Drain(self.drain_limit));
+        self.ending().drain();
     }
 
     /// Ends what still runs. Returns at once.
@@ -155,7 +175,12 @@ impl Server {
 
     /// A handle to [`Self::drain`] and [`Self::cut`] from elsewhere, while someone waits in [`Self::join`].
     pub fn ending(&self) -> Ending {
-        Ending { readiness: Arc::clone(&self.readiness), stages: self.stages.clone(), drain_limit: self.drain_limit }
+        Ending {
+            readiness: Arc::clone(&self.readiness),
+            stages: self.stages.clone(),
+            drain_limit: self.drain_limit,
+            evidence: self.keeper.handle(),
+        }
     }
 
     /// Waits until all workers have ended. Says how many connections had to be cut.
@@ -163,6 +188,7 @@ impl Server {
         let cut = self.workers.into_iter().map(WorkerThread::join).sum();
         self.admin.join();
         self.recorder.finish();
+        self.keeper.finish();
         cut
     }
 }
@@ -173,6 +199,7 @@ pub struct Ending {
     readiness: Arc<Readiness>,
     stages: Stages,
     drain_limit: Duration,
+    evidence: SaveHandle,
 }
 
 impl Ending {
@@ -180,6 +207,8 @@ impl Ending {
     pub fn drain(&self) {
         self.readiness.set(ReadyState::Draining);
         self.stages.enter(Stage::Drain(self.drain_limit));
+        // Draining may take longer than whoever stops us has patience.
+        self.evidence.save();
     }
 
     /// See [`Server::cut`].

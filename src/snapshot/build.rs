@@ -11,6 +11,7 @@ use super::host::Host;
 use super::upstream;
 use crate::config::model::{self, Ca, CertificateFiles, Config, Limits, Placed};
 use crate::config::problem::Problems;
+use crate::evidence::network::Networks;
 use crate::hostname::HostPattern;
 use crate::policy::bundle::CaBundle;
 use crate::policy::client_auth::{ClientAuth, Mode};
@@ -45,6 +46,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
     let mut builder = Builder::new(config, ground, previous);
     let cas = builder.load_cas(config);
     let all: Vec<_> = config.hosts.iter().map(|host| builder.host(&host.value, &cas)).collect();
+    let networks = builder.networks(config);
     let problems = builder.problems;
     if problems.has_errors() {
         ground.metrics.discard_hosts();
@@ -59,6 +61,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
         hosts: table(&all, config),
         all,
         limits: config.limits.clone(),
+        networks: Arc::new(networks),
         cas,
         trusts: builder.trusts,
         upstreams: builder.upstreams,
@@ -89,6 +92,12 @@ impl<'a> Builder<'a> {
             trusts: HashMap::new(),
             upstreams: HashMap::new(),
         }
+    }
+
+    /// The shipped ranges where none are named, and after a report.
+    fn networks(&mut self, config: &Config) -> Networks {
+        let path = config.evidence.cloudflare_ranges.as_ref();
+        path.and_then(|path| files::ranges(path, &mut self.problems)).unwrap_or_default()
     }
 
     fn load_cas(&mut self, config: &Config) -> BTreeMap<String, LoadedCa> {

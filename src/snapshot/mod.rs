@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::model::Limits;
+use crate::evidence::network::Networks;
 use crate::policy::hosts::HostTable;
 use crate::policy::trust::{Trust, TrustDigest};
 use crate::snapshot::build::LoadedCa;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub all: Vec<Arc<Host>>,
     /// The bounds on what strangers send.
     pub limits: Limits,
+    /// The ranges that count as Cloudflare's.
+    pub networks: Arc<Networks>,
     /// The CAs by their name in the configuration.
     pub cas: BTreeMap<String, LoadedCa>,
     trusts: Trusts,
