@@ -1,154 +1,269 @@
-//! What programs read: hosts and recent handshakes as JSON.
+//! The routes of `/api/v1`: from a request to the view or the control, and from its report to JSON.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tracing::{error, info};
 
-use super::AdminState;
-use crate::clock::Timestamp;
-use crate::evidence::recorder::Recorded;
-use crate::policy::verdict::Reason;
-use crate::x509::{CertificateSummary, Fingerprint};
+use super::App;
+use super::handshakes::{HandshakeView, HandshakesAnswer, HandshakesQuery, Wanted, network_of};
+use super::problem::Problem;
+use super::rights::Caller;
+use crate::evidence::report::{ModeRequest, StatusReport};
 
-/// Handshakes in an answer that asks for no number.
-const DEFAULT_LIMIT: usize = 100;
+/// The document that describes all of this (OpenAPI 3.1).
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
 
-/// One configured host, as the admin side shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct HostView {
-    pub names: Vec<String>,
-    /// `off`, `observe` or `enforce`.
-    pub mode: &'static str,
-    /// The names of its CAs in the configuration.
-    pub ca: Vec<String>,
-    /// Number of pinned certificates and keys.
-    pub pins: usize,
-    /// When the first of its CA certificates expires.
-    pub ca_not_after: Option<Timestamp>,
-    /// When its own certificate expires.
-    pub certificate_not_after: Option<Timestamp>,
-    /// Addresses of its backends.
-    pub upstream: Vec<String>,
-}
+type Answer = Result<Response, Problem>;
 
-#[derive(Serialize)]
-struct HostsAnswer {
-    hosts: Vec<HostView>,
-}
-
-#[derive(Serialize)]
-struct HandshakesAnswer<'a> {
-    handshakes: Vec<HandshakeView<'a>>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct HandshakesQuery {
-    limit: Option<usize>,
-}
-
-/// A handshake in the words of the log. Absent values are `null`.
-#[derive(Serialize)]
-struct HandshakeView<'a> {
-    sequence: u64,
-    at: Timestamp,
-    client_address: String,
-    client_port: u16,
-    server_address: Option<&'a str>,
-    host: Option<&'a str>,
-    mode: Option<&'static str>,
-    verdict: &'static str,
-    reason: Reason,
-    explanation: &'static str,
-    decision: &'static str,
-    would_refuse: bool,
-    proved: bool,
-    matched: Option<&'a str>,
-    certificate: Option<CertificateView<'a>>,
-    chain_length: usize,
-    tls_version: Option<&'static str>,
-    cipher: Option<&'static str>,
-    group: Option<&'static str>,
-    alpn: Option<&'static str>,
-    resumed: bool,
-    duration_ms: f64,
-    alert: Option<&'static str>,
-    detail: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct CertificateView<'a> {
-    sha256: Fingerprint,
-    spki_sha256: Option<Fingerprint>,
-    subject: Option<&'a str>,
-    issuer: Option<&'a str>,
-    serial: Option<&'a str>,
-    not_before: Option<Timestamp>,
-    not_after: Option<Timestamp>,
+/// `GET /api/v1/status`
+pub(super) async fn status(State(state): State<App>, Extension(caller): Extension<Caller>) -> Answer {
+    let may_change = caller.may_change;
+    told(&state.clone(), move || Ok(StatusReport { may_change, ..state.view.status() })).await
 }
 
 /// `GET /api/v1/hosts`
-pub(super) async fn hosts(State(state): State<AdminState>) -> impl IntoResponse {
-    Json(HostsAnswer { hosts: (state.hosts)() })
+pub(super) async fn hosts(State(state): State<App>) -> Answer {
+    told(&state.clone(), move || Ok(state.view.hosts())).await
 }
 
-/// `GET /api/v1/handshakes?limit=`, newest first.
+/// `GET /api/v1/hosts/{name}`
+pub(super) async fn host(State(state): State<App>, path: Result<Path<String>, PathRejection>) -> Answer {
+    let name = named(path)?;
+    told(&state.clone(), move || state.view.host(&name).ok_or_else(|| Problem::unknown_host(&name))).await
+}
+
+/// `GET /api/v1/certificates`
+pub(super) async fn certificates(State(state): State<App>) -> Answer {
+    told(&state.clone(), move || Ok(state.view.certificates())).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FailuresQuery {
+    host: Option<String>,
+}
+
+/// `GET /api/v1/failures?host=`
+pub(super) async fn failures(State(state): State<App>, query: Result<Query<FailuresQuery>, QueryRejection>) -> Answer {
+    let query = query.map_err(bad_query)?.0;
+    told(&state.clone(), move || match query.host {
+        None => Ok(state.view.failures(None)),
+        Some(name) => {
+            let host = state.view.first_name(&name).ok_or_else(|| Problem::unknown_host(&name))?;
+            Ok(state.view.failures(Some(&host)))
+        }
+    })
+    .await
+}
+
+/// `GET /api/v1/handshakes`, newest first.
 pub(super) async fn handshakes(
-    State(state): State<AdminState>,
+    State(state): State<App>,
     query: Result<Query<HandshakesQuery>, QueryRejection>,
-) -> Response {
-    let Ok(Query(query)) = query else {
-        return (StatusCode::BAD_REQUEST, "limit must be a whole number\n").into_response();
+) -> Answer {
+    let wanted = understood(query, &state)?;
+    let view = &*state.view;
+    let recorded = state.recent.latest(usize::MAX);
+    let handshakes = recorded
+        .iter()
+        .map(|recorded| (recorded, network_of(recorded, view)))
+        .filter(|(recorded, network)| wanted.takes(recorded, *network))
+        .take(wanted.limit)
+        .map(|(recorded, network)| HandshakeView::of(recorded, network))
+        .collect();
+    Ok(Json(HandshakesAnswer { handshakes }).into_response())
+}
+
+/// `GET /api/v1/openapi.json`
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+/// `POST /api/v1/hosts/{name}/mode`
+pub(super) async fn set_mode(
+    State(state): State<App>,
+    Extension(caller): Extension<Caller>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let name = named(path)?;
+    let request: ModeRequest = json(&headers, &bounded(body)?)?;
+    told(&state.clone(), move || {
+        let host = first_name(&state, &name)?;
+        let report = state.control.set_mode(&host, &request, &caller.by)?;
+        info!(
+            originlock.host = host,
+            originlock.mode = request.mode.label(),
+            originlock.forced = report.forced,
+            originlock.applied = report.applied,
+            originlock.admin.by = &*caller.by,
+            "mode asked for through the admin side"
+        );
+        Ok(report)
+    })
+    .await
+}
+
+/// `POST /api/v1/hosts/{name}/confirm`
+pub(super) async fn confirm(
+    State(state): State<App>,
+    Extension(caller): Extension<Caller>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let name = named(path)?;
+    nothing(&headers, &bounded(body)?)?;
+    told(&state.clone(), move || {
+        let host = first_name(&state, &name)?;
+        let report = state.control.confirm(&host, &caller.by)?;
+        info!(originlock.host = host, originlock.admin.by = &*caller.by, "enforcing confirmed through the admin side");
+        Ok(report)
+    })
+    .await
+}
+
+/// `POST /api/v1/reload`
+pub(super) async fn reload(
+    State(state): State<App>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    nothing(&headers, &bounded(body)?)?;
+    told(&state.clone(), move || {
+        let report = state.control.reload(&caller.by)?;
+        let generation = report.generation;
+        info!(
+            originlock.config.generation = generation,
+            originlock.admin.by = &*caller.by,
+            "reloaded through the admin side"
+        );
+        Ok(report)
+    })
+    .await
+}
+
+/// What a path that leads nowhere answers.
+pub(super) async fn nowhere() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "unknown_path",
+        "nothing here",
+        "no route has this path",
+        "GET /api/v1/openapi.json describes all there are",
+    )
+}
+
+/// What a known path answers to another method; the router adds `Allow`.
+pub(super) async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        "not with this method",
+        "this path is there, but not for this method",
+        "use a method of the Allow header",
+    )
+}
+
+/// The handshakes that a query asks for.
+pub(super) fn understood(
+    query: Result<Query<HandshakesQuery>, QueryRejection>,
+    state: &App,
+) -> Result<Wanted, Problem> {
+    query.map_err(bad_query)?.0.understand(&*state.view)
+}
+
+fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    let bad = |rejection: PathRejection| {
+        Problem::bad_request(rejection.body_text(), "write the name percent-encoded, in UTF-8")
     };
-    let recorded = state.recent.latest(query.limit.unwrap_or(DEFAULT_LIMIT));
-    Json(HandshakesAnswer { handshakes: recorded.iter().map(HandshakeView::from).collect() }).into_response()
+    path.map(|Path(name)| name).map_err(bad)
 }
 
-impl<'a> From<&'a Recorded> for HandshakeView<'a> {
-    fn from(recorded: &'a Recorded) -> Self {
-        let outcome = &*recorded.outcome;
-        Self {
-            sequence: recorded.sequence,
-            at: outcome.at,
-            client_address: outcome.peer.ip().to_string(),
-            client_port: outcome.peer.port(),
-            server_address: outcome.server_name.as_ref().map(|name| name.as_str()),
-            host: outcome.host.as_deref(),
-            mode: outcome.mode.map(|mode| mode.label()),
-            verdict: outcome.verdict.label(),
-            reason: outcome.reason,
-            explanation: outcome.reason.explanation(),
-            decision: outcome.decision.label(),
-            would_refuse: outcome.would_refuse,
-            proved: outcome.proved,
-            matched: outcome.matched.as_deref(),
-            certificate: outcome.certificate.as_deref().map(CertificateView::from),
-            chain_length: outcome.chain_length,
-            tls_version: outcome.tls_version,
-            cipher: outcome.cipher,
-            group: outcome.group,
-            alpn: outcome.alpn,
-            resumed: outcome.resumed,
-            duration_ms: outcome.duration.as_secs_f64() * 1000.0,
-            alert: outcome.alert,
-            detail: outcome.detail.as_deref(),
-        }
-    }
+fn bad_query(rejection: QueryRejection) -> Problem {
+    Problem::bad_request(rejection.body_text(), "GET /api/v1/openapi.json says what may stand behind `?`")
 }
 
-impl<'a> From<&'a CertificateSummary> for CertificateView<'a> {
-    fn from(certificate: &'a CertificateSummary) -> Self {
-        let fields = certificate.fields.as_ref();
-        Self {
-            sha256: certificate.fingerprint,
-            spki_sha256: fields.map(|fields| fields.spki_fingerprint),
-            subject: fields.map(|fields| fields.subject.as_str()),
-            issuer: fields.map(|fields| fields.issuer.as_str()),
-            serial: fields.map(|fields| fields.serial.as_str()),
-            not_before: fields.map(|fields| fields.not_before),
-            not_after: fields.map(|fields| fields.not_after),
-        }
+fn first_name(state: &App, name: &str) -> Result<String, Problem> {
+    state.view.first_name(name).ok_or_else(|| Problem::unknown_host(name))
+}
+
+/// Answers with the report that `work` makes, on a thread where it may take its time.
+///
+/// A request that is given up leaves its work running, so it is the work that holds the place.
+async fn told<T: Serialize + Send + 'static>(
+    state: &App,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Answer {
+    let place = state
+        .work
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Problem::overloaded("as much is being worked out as is at once"))?;
+    let dispatch = tracing::dispatcher::get_default(Clone::clone);
+    let worked = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        tracing::dispatcher::with_default(&dispatch, || {
+            let report = work()?;
+            serde_json::to_vec(&report).map_err(|source| {
+                error!(error = &source as &dyn std::error::Error, "a report cannot be written as JSON");
+                Problem::internal()
+            })
+        })
+    });
+    // What panics has said so itself.
+    let body = worked.await.map_err(|_| Problem::internal())??;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+}
+
+fn bounded(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "the body is too large",
+            format!("a request's body has at most {} bytes", super::MAX_BODY_BYTES),
+            "send only what the route asks for",
+        ),
+        _ => Problem::bad_request("the body did not arrive whole", "send it again"),
+    })
+}
+
+/// A page of another site can have a browser send a form or plain text, but not JSON.
+fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "wrong_content_type",
+            "JSON is needed",
+            "the Content-Type is not application/json",
+            "send Content-Type: application/json",
+        ));
     }
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::bad_request(
+            format!("the body is not what is asked for: {error}"),
+            "GET /api/v1/openapi.json describes it",
+        )
+    })
+}
+
+/// The body of a request that says all with its path.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+fn nothing(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    json::<Nothing>(headers, body).map(|Nothing {}| ())
 }

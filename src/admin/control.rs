@@ -1,5 +1,8 @@
 //! What the admin side can have told and done. The server does it.
 
+use std::net::IpAddr;
+
+use crate::evidence::network::Network;
 use crate::evidence::report::{
     CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, ModeReport, ModeRequest, ProblemReport,
     ReloadReport, StatusReport,
@@ -15,6 +18,10 @@ pub trait View: Send + Sync {
     fn certificates(&self) -> CertificatesReport;
     /// Of one host, or of all.
     fn failures(&self, host: Option<&str>) -> FailuresReport;
+    /// The first of the names of the host that has `name` among them. Quick.
+    fn first_name(&self, name: &str) -> Option<String>;
+    /// Where an address belongs. Quick.
+    fn network(&self, address: IpAddr) -> Network;
 }
 
 /// Changes what there is. Every call blocks until it is done. `by` says who asked, for the log: never a secret.

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::listener::AdminListener;
+use super::problem::Problem;
 
 /// Our page needs its own style, its own script and its own origin; it is never a frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
@@ -48,8 +49,14 @@ pub(super) async fn check_host(State(known): State<KnownHosts>, request: Request
     if host.is_some_and(|host| known.knows(host)) {
         return next.run(request).await;
     }
-    let hint = "the Host header names neither the admin address nor localhost\n";
-    (StatusCode::FORBIDDEN, hint).into_response()
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "wrong_host",
+        "meant for another host",
+        "the Host header names neither the admin address nor localhost",
+        "ask by the address that is written under [admin], or by localhost",
+    )
+    .into_response()
 }
 
 /// Adds what every answer carries.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::AdminState;
+use super::App;
 
 /// Where the process stands in its life. Shared and set from anywhere.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ pub(super) async fn healthz() -> &'static str {
 }
 
 /// 200 when traffic may come, else 503 and why.
-pub(super) async fn readyz(State(state): State<AdminState>) -> (StatusCode, &'static str) {
+pub(super) async fn readyz(State(state): State<App>) -> (StatusCode, &'static str) {
     match state.ready.get() {
         ReadyState::Ready => (StatusCode::OK, "ready\n"),
         ReadyState::Starting => {

@@ -12,6 +12,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use super::rights::Peer;
+
 /// A bound admin listener. A socket file is removed when it is dropped.
 #[derive(Debug)]
 pub struct AdminListener(Kind);
@@ -62,10 +64,17 @@ impl AdminListener {
         }
     }
 
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match &self.0 {
-            Kind::Tcp { listener, .. } => listener.accept().await.map(|(stream, _)| Stream::Tcp(stream)),
-            Kind::Unix { listener, .. } => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+            Kind::Tcp { listener, .. } => {
+                let (stream, address) = listener.accept().await?;
+                Ok(Accepted { stream: Stream::Tcp(stream), peer: Peer::Tcp { address } })
+            }
+            Kind::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred()?.uid();
+                Ok(Accepted { stream: Stream::Unix(stream), peer: Peer::Unix { uid } })
+            }
         }
     }
 }
@@ -112,6 +121,13 @@ impl Drop for SocketFile {
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// A connection and who is at its other end.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    pub(super) peer: Peer,
 }
 
 /// An accepted connection of either kind.

@@ -1,12 +1,14 @@
 //! The admin side: metrics, health, what was seen, and a page for a person. For operators, not for the world.
 
 use std::convert::Infallible;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
@@ -26,23 +28,30 @@ use crate::telemetry::metrics::Metrics;
 
 mod api;
 pub mod control;
-mod dashboard;
 mod guard;
+mod handshakes;
 mod health;
 mod listener;
+mod paced;
+mod pages;
+mod problem;
+mod rights;
+mod routes;
+mod stream;
 
-pub use api::HostView;
 pub use health::{Readiness, ReadyState};
 pub use listener::AdminListener;
 
-use listener::Stream;
+use control::{Control, View};
+use listener::Accepted;
+use paced::Paced;
+use problem::Problem;
+use rights::Right;
 
 /// Connections open at once: a scraper, a few probes and a few people.
 const MAX_CONNECTIONS: usize = 64;
 /// Requests answered at once; more are turned away, health checks excepted.
 const MAX_REQUESTS: usize = 16;
-/// Longest time for an answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time for a request's head, and so for an idle connection: above a scraper's usual minute.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Longest time that open requests get to finish at shutdown.
@@ -51,25 +60,74 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a request's head; nothing here needs many.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// Bytes of a request's body.
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// Lists the hosts of the configuration in force.
-pub type HostList = Arc<dyn Fn() -> Vec<HostView> + Send + Sync>;
-
-/// What the admin side tells about. Cheap to clone.
+/// What the admin side tells about and what it may have done. Cheap to clone.
 #[derive(Clone)]
 pub struct AdminState {
     pub metrics: Arc<Metrics>,
     pub recent: Arc<Recent>,
-    pub hosts: HostList,
+    pub view: Arc<dyn View>,
+    pub control: Arc<dyn Control>,
     pub ready: Arc<Readiness>,
     pub clock: Clock,
+    pub bounds: Bounds,
+}
+
+/// What one client may take of the admin side.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Longest time for an answer.
+    pub answer: Duration,
+    /// Longest time for the answer to a change, which connects to the proxy itself to see what became of it.
+    pub change: Duration,
+    /// Longest time that a client takes nothing of what it is sent.
+    pub stall: Duration,
+    /// Pages that watch the handshakes at once.
+    pub streams: usize,
+    /// Longest silence on a stream.
+    pub keep_alive: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_secs(10),
+            change: Duration::from_secs(60),
+            stall: Duration::from_secs(10),
+            streams: 16,
+            keep_alive: Duration::from_secs(15),
+        }
+    }
+}
+
+/// What the routes share.
+#[derive(Clone)]
+struct App {
+    state: AdminState,
+    /// Places for streams.
+    streams: Arc<Semaphore>,
+    /// Places for work off the runtime's thread: a request that is given up leaves its work running.
+    work: Arc<Semaphore>,
+    /// True once the admin side ends.
+    draining: watch::Receiver<bool>,
+}
+
+impl Deref for App {
+    type Target = AdminState;
+
+    fn deref(&self) -> &AdminState {
+        &self.state
+    }
 }
 
 /// Serves until `shutdown` resolves, then lets open requests finish. Needs a tokio runtime with time and I/O.
 pub async fn serve(listener: AdminListener, state: AdminState, shutdown: impl Future<Output = ()>) {
-    let router = router(state, &listener);
+    let (drain, draining) = watch::channel(false);
+    let stall = state.bounds.stall;
+    let router = router(state, &listener, draining.clone());
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let (drain, draining) = watch::channel(());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         // A place first, a connection second: what finds no place waits in the kernel's backlog.
@@ -81,76 +139,91 @@ pub async fn serve(listener: AdminListener, state: AdminState, shutdown: impl Fu
             () = &mut shutdown => break,
             accepted = listener.accept() => accepted,
         };
-        let Ok(stream) = accepted else {
+        let Ok(accepted) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let (router, mut draining) = (router.clone(), draining.clone());
         tokio::spawn(async move {
-            serve_connection(stream, router, &mut draining).await;
+            serve_connection(accepted, router, stall, &mut draining).await;
             drop(place);
         });
     }
     drop(listener);
-    drop(draining);
-    // A receiver lives as long as its connection.
-    let _ = drain.send(());
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain.closed()).await;
+    let _ = drain.send(true);
+    // A place is given back when its connection is over.
+    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.acquire_many(all)).await;
 }
 
-async fn serve_connection(stream: Stream, router: Router, draining: &mut watch::Receiver<()>) {
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+async fn serve_connection(accepted: Accepted, router: Router, stall: Duration, draining: &mut watch::Receiver<bool>) {
+    let Accepted { stream, peer } = accepted;
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let router = router.clone();
+        request.extensions_mut().insert(peer.clone());
         async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.into_response()) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Paced::new(stream, stall)), service);
     let mut connection = std::pin::pin!(connection);
     // What goes wrong on one connection is its client's to notice.
     tokio::select! {
         _ = &mut connection => {}
-        _ = draining.changed() => {
+        () = drained(draining) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
     }
 }
 
-fn router(state: AdminState, listener: &AdminListener) -> Router {
-    let bounds = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(overloaded))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
-        .layer(TimeoutLayer::new(REQUEST_TIMEOUT));
-    let bounded = Router::new()
-        .route("/", get(dashboard::page))
-        .route("/dashboard.css", get(dashboard::css))
-        .route("/dashboard.js", get(dashboard::js))
-        .route("/metrics", get(metrics))
-        .route("/api/v1/handshakes", get(api::handshakes))
-        .route("/api/v1/hosts", get(api::hosts))
-        .layer(bounds);
+/// Waits for the end of the admin side.
+async fn drained(draining: &mut watch::Receiver<bool>) {
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+fn router(state: AdminState, listener: &AdminListener, draining: watch::Receiver<bool>) -> Router {
+    let places = |count| Arc::new(Semaphore::new(count));
+    let (streams, work) = (places(state.bounds.streams), places(MAX_REQUESTS));
+    let bounds = |longest| {
+        ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(out_of_bounds))
+            .layer(LoadShedLayer::new())
+            .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
+            .layer(TimeoutLayer::new(longest))
+    };
+    let (answer, change) = (bounds(state.bounds.answer), bounds(state.bounds.change));
+    let app = App { state, streams, work, draining };
+    let reading = routes::of(Right::Read, &app).merge(pages::routes()).layer(answer);
+    let changing = routes::of(Right::Change, &app).layer(change);
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .merge(bounded)
-        .fallback(async || (StatusCode::NOT_FOUND, "nothing here; / lists what there is\n"))
+        .merge(reading)
+        .merge(changing)
+        .fallback(api::nowhere)
+        .method_not_allowed_fallback(api::wrong_method)
         .layer(middleware::from_fn_with_state(guard::KnownHosts::of(listener), guard::check_host))
         .layer(middleware::map_response(guard::add_headers))
-        .with_state(state)
+        .with_state(app)
 }
 
-async fn metrics(axum::extract::State(state): axum::extract::State<AdminState>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render())
 }
 
-async fn overloaded(error: BoxError) -> (StatusCode, &'static str) {
+async fn out_of_bounds(error: BoxError) -> Problem {
     match error.is::<tower::timeout::error::Elapsed>() {
-        true => (StatusCode::GATEWAY_TIMEOUT, "the answer took too long\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "too many admin requests at once; try again\n"),
+        true => Problem::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "too_slow",
+            "the answer took too long",
+            "the work goes on, but its answer is no longer waited for",
+            "look at GET /api/v1/hosts for what became of it, then try again",
+        ),
+        false => Problem::overloaded("too many admin requests at once"),
     }
 }
 

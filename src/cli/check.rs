@@ -3,10 +3,14 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::{Ended, OutputFormat, output};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::file;
 use crate::config::problem::Problems;
+use crate::evidence::report::HostReport;
+use crate::policy::client_auth::Mode;
 use crate::server;
 use crate::snapshot::Snapshot;
 use crate::snapshot::build::build;
@@ -25,11 +29,11 @@ pub(super) fn run(path: &Path, format: OutputFormat) -> anyhow::Result<Ended> {
         OutputFormat::Text => {
             output::problems(&problems, format);
             let mut out = io::stdout().lock();
-            snapshot.all.iter().try_for_each(|host| write!(out, "{}", describe(host)))?;
+            snapshot.all.iter().try_for_each(|host| write!(out, "{}", describe(host, &snapshot)))?;
             writeln!(out, "{}: this configuration can be used ({} host blocks)", path.display(), snapshot.all.len())?;
         }
         OutputFormat::Json => {
-            let hosts: Vec<_> = snapshot.all.iter().map(|host| server::view(host)).collect();
+            let hosts: Vec<_> = snapshot.all.iter().map(|host| Entry::of(server::unseen(host, &snapshot))).collect();
             writeln!(io::stdout(), "{}", serde_json::json!({ "hosts": hosts, "problems": problems.to_json() }))?;
         }
     }
@@ -56,8 +60,35 @@ fn load(path: &Path) -> anyhow::Result<(Option<Snapshot>, Problems)> {
     }
 }
 
-fn describe(host: &Host) -> String {
-    let view = server::view(host);
+/// A host in the JSON, by what it demands: nothing has been seen of it.
+#[derive(Serialize)]
+struct Entry {
+    names: Vec<String>,
+    mode: Mode,
+    ca: Vec<String>,
+    pins: usize,
+    ca_not_after: Option<Timestamp>,
+    certificate_not_after: Option<Timestamp>,
+    upstream: Vec<String>,
+}
+
+impl Entry {
+    fn of(report: HostReport) -> Self {
+        let trust = report.trust.as_ref();
+        Self {
+            mode: report.mode,
+            ca: trust.map(|trust| trust.ca.clone()).unwrap_or_default(),
+            pins: trust.map_or(0, |trust| trust.pins),
+            ca_not_after: trust.and_then(|trust| trust.ca_not_after),
+            certificate_not_after: report.certificate_not_after,
+            names: report.names,
+            upstream: report.upstream,
+        }
+    }
+}
+
+fn describe(host: &Host, snapshot: &Snapshot) -> String {
+    let view = server::unseen(host, snapshot);
     let mut text = format!("{}\n  mode         {}\n", view.names.join(", "), mode(view.mode));
     if let Some(bundle) = host.client_auth.trust().and_then(|trust| trust.bundle()) {
         for ca in bundle.certificates() {
@@ -74,10 +105,10 @@ fn describe(host: &Host) -> String {
     text + &format!("  upstream     {}\n", view.upstream.join(", "))
 }
 
-fn mode(mode: &str) -> &'static str {
+fn mode(mode: Mode) -> &'static str {
     match mode {
-        "enforce" => "enforce: only clients that verify are let in",
-        "observe" => "observe: everyone is let in, the log says who enforce would refuse",
-        _ => "off: no client certificate is asked for",
+        Mode::Enforce => "enforce: only clients that verify are let in",
+        Mode::Observe => "observe: everyone is let in, the log says who enforce would refuse",
+        Mode::Off => "off: no client certificate is asked for",
     }
 }

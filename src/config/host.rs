@@ -1,8 +1,10 @@
 //! One `[[host]]`: its names, what it demands of a client, and where its requests go.
 
+use crate::config::evidence::read_gate;
 use crate::config::model::*;
 use crate::config::parse::{DAY, assign, non_empty};
 use crate::config::reader::{Context, Table, Value, quotable};
+use crate::evidence::readiness::Gate;
 use crate::hostname::{HostPattern, Hostname};
 use crate::policy::client_auth::Mode;
 use crate::upstream::address::{Address, Protocol, Target};
@@ -35,8 +37,9 @@ const DIALECTS: &[(&str, Dialect)] =
 const BALANCES: &[(&str, Balance)] =
     &[("round_robin", Balance::RoundRobin), ("least_connections", Balance::LeastConnections)];
 
-/// `None`: something that every host needs is missing or wrong, which has been reported.
-pub fn read_host(context: &Context<'_>, mut table: Table<'_>) -> Option<Host> {
+/// `gate` holds where the host says nothing else. `None`: something that every host needs is missing or wrong, which has
+/// been reported.
+pub fn read_host(context: &Context<'_>, mut table: Table<'_>, gate: Gate) -> Option<Host> {
     let help = "write names = [\"www.example.com\"]";
     let names = table.require("names", help).map(|value| non_empty(value, help)).unwrap_or_default();
     let written = names.len();
@@ -47,10 +50,12 @@ pub fn read_host(context: &Context<'_>, mut table: Table<'_>) -> Option<Host> {
     let upstream = table.require("upstream", UPSTREAM_HELP).and_then(|value| read_upstream(context, value));
     let dialects = table.take("identity_headers").map(Value::one_or_many).unwrap_or_default();
     let identity_headers = dialects.iter().filter_map(|value| value.choice(DIALECTS)).collect();
+    let own = table.take("readiness").and_then(|value| value.table());
+    let gate = own.map_or(gate, |table| read_gate(table, gate));
     table.finish();
     let complete = !names.is_empty() && names.len() == written;
     let (certificate, client_auth, upstream) = (certificate?, client_auth?, upstream?);
-    complete.then_some(Host { names, certificate, client_auth, upstream, identity_headers })
+    complete.then_some(Host { names, certificate, client_auth, upstream, gate, identity_headers })
 }
 
 fn read_name(value: &Value<'_>) -> Option<Placed<HostPattern>> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::problem::{Place, SourceFile};
+use crate::evidence::readiness::Gate;
 use crate::hostname::{HostPattern, Hostname};
 use crate::policy::client_auth::Mode;
 use crate::upstream::address::Address;
@@ -34,6 +35,8 @@ pub struct Config {
     pub limits: Limits,
     pub evidence: Evidence,
     pub shutdown: Shutdown,
+    /// Certificates that an explanation is to recognise: what each is called, and what it is.
+    pub known_certificates: Vec<(String, Placed<KnownCertificate>)>,
     /// By the name that hosts use.
     pub cas: BTreeMap<String, Placed<Ca>>,
     /// Never empty; no two hosts share a name.
@@ -73,6 +76,8 @@ pub struct Host {
     pub certificate: CertificateFiles,
     pub client_auth: ClientAuth,
     pub upstream: Upstream,
+    /// What has to be seen before it is called ready.
+    pub gate: Gate,
     /// How else, beside RFC 9440 and `X-Client-Verify`, the backend is told who the client is.
     pub identity_headers: Vec<Dialect>,
 }
@@ -102,6 +107,15 @@ pub enum Pin {
     /// `spki-sha256:HEX`, of its SubjectPublicKeyInfo: survives a renewal with the same key.
     PublicKey(Fingerprint),
     /// A PEM file whose certificates are pinned.
+    File(PathBuf),
+}
+
+/// A certificate that the operator has a name for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KnownCertificate {
+    /// `sha256:HEX`, of its DER.
+    Fingerprint(Fingerprint),
+    /// A PEM file; all its certificates are meant.
     File(PathBuf),
 }
 

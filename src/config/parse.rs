@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::evidence::{read_gate, read_known_certificates};
 use crate::config::host::read_host;
 use crate::config::model::*;
 use crate::config::problem::{Place, Problem, Problems, Severity, SourceFile};
 use crate::config::reader::{Context, Table, Value, nearest, quotable};
+use crate::evidence::readiness::Gate;
 use crate::hostname::{HostPattern, Hostname};
 
 const DEFAULT_LISTENER: &str = "[::]:443";
@@ -62,6 +64,9 @@ pub struct Draft {
     limits: Limits,
     evidence: Evidence,
     shutdown: Shutdown,
+    /// Of a host that says nothing else.
+    gate: Gate,
+    known_certificates: Vec<(String, Placed<KnownCertificate>)>,
     cas: BTreeMap<String, Placed<Ca>>,
     hosts: Vec<Placed<Host>>,
     /// A `[[host]]` with a mistake in it is missing from `hosts`; what refers to it is then no second mistake.
@@ -92,6 +97,12 @@ impl Draft {
             assign(&mut self.shutdown.drain, table.take("drain_seconds").and_then(|value| value.seconds(0.0..=DAY)));
             table.finish();
         }
+        if let Some(table) = root.take("readiness").and_then(|value| value.table()) {
+            self.gate = read_gate(table, self.gate);
+        }
+        if let Some(table) = root.take("known_certificates").and_then(|value| value.table()) {
+            self.known_certificates = read_known_certificates(&table);
+        }
         self.default_host = root.take("default_host").and_then(|value| match Hostname::parse(value.string()?) {
             Ok(name) => Some(value.placed(name)),
             Err(error) => {
@@ -115,7 +126,7 @@ impl Draft {
             }
         }
         for value in root.take("host").iter().flat_map(Value::tables) {
-            match value.table_called("").and_then(|table| read_host(context, table)) {
+            match value.table_called("").and_then(|table| read_host(context, table, self.gate)) {
                 Some(host) => self.hosts.push(value.placed(host)),
                 None => self.some_host_was_bad = true,
             }
@@ -245,6 +256,7 @@ impl Draft {
             limits: self.limits,
             evidence: self.evidence,
             shutdown: self.shutdown,
+            known_certificates: self.known_certificates,
             cas: self.cas,
             hosts: self.hosts,
             default_host: self.default_host,

@@ -199,20 +199,25 @@ impl<'a> Value<'a> {
 
     /// A number of seconds within `range`, fractions allowed.
     pub fn seconds(&self, range: RangeInclusive<f64>) -> Option<Duration> {
-        let (text, seconds) = match self.value.get_ref() {
+        self.number("a number of seconds", range).map(Duration::from_secs_f64)
+    }
+
+    /// A number within `range`, fractions allowed; `what` says of what it is one.
+    pub fn number(&self, what: &str, range: RangeInclusive<f64>) -> Option<f64> {
+        let (text, number) = match self.value.get_ref() {
             DeValue::Integer(number) => {
-                let seconds = i64::from_str_radix(number.as_str(), number.radix()).ok().map(|whole| whole as f64);
-                (number.to_string(), seconds)
+                let whole = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                (number.to_string(), whole.map(|whole| whole as f64))
             }
             DeValue::Float(number) => (number.to_string(), number.as_str().parse().ok()),
-            _ => return self.mismatch("a number of seconds"),
+            _ => return self.mismatch(what),
         };
-        let duration = seconds.filter(|seconds| range.contains(seconds)).map(Duration::from_secs_f64);
-        if duration.is_none() {
-            let help = format!("write a number of seconds from {} to {}", range.start(), range.end());
+        let number = number.filter(|number: &f64| range.contains(number));
+        if number.is_none() {
+            let help = format!("write {what} from {} to {}", range.start(), range.end());
             self.error(format!("cannot be {}", quotable(&text)), help);
         }
-        duration
+        number
     }
 
     /// A table, whose keys are called by `path`.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::handshake::HandshakeOutcome;
 use super::network::Network;
 use super::requests::RequestNote;
-use super::sets::{AskedFor, Certificates, EdgeSet, MAX_EDGES, OutsiderSet};
-use super::tally::{Edges, Evidence, FailedCertificate, Failure, FirstAndLast};
+use super::sets::{AskedFor, Certificates, EdgeSet, OutsiderSet};
+use super::tally::{Edges, Evidence, FailedCertificate, Failure, FirstAndLast, MAX_EDGES};
 use super::window::{MAX_WINDOW, Slice, Windows};
 use crate::clock::Timestamp;
 use crate::policy::trust::TrustDigest;
@@ -131,7 +131,7 @@ impl Entries {
     fn failed(&mut self, kind: (Network, Reason), failure: Failure) {
         let known = self.failures.iter_mut().find(|(known, _)| *known == kind);
         match known {
-            Some((_, both)) if failure.at.since(both.last.at) <= MAX_WINDOW => both.add(failure),
+            Some((_, both)) if failure.at.since(both.last.at) <= MAX_WINDOW => both.merge(FirstAndLast::only(failure)),
             Some((_, both)) => *both = FirstAndLast::only(failure),
             None => self.failures.push((kind, FirstAndLast::only(failure))),
         }

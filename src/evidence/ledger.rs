@@ -53,6 +53,16 @@ pub struct Subject {
     pub is_default: bool,
     /// `None` where the mode is `off`: there is nothing to judge by.
     pub trust: Option<TrustDigest>,
+    /// How far back the host's evidence counts.
+    pub window: Duration,
+}
+
+/// What a host's evidence is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scope {
+    pub trust: TrustDigest,
+    /// How far back it counts.
+    pub window: Duration,
 }
 
 /// How far back a chart goes, and by what steps.
@@ -68,16 +78,22 @@ pub enum Span {
 #[derive(Debug, Default)]
 struct Book {
     by_name: HostTable<Arc<Named>>,
-    /// Of each host its names in the order of the configuration.
-    by_host: HashMap<Arc<str>, Vec<Arc<Named>>>,
+    by_host: HashMap<Arc<str>, HostAccounts>,
+}
+
+/// The accounts of one host.
+#[derive(Debug)]
+struct HostAccounts {
+    /// In the order of the configuration.
+    names: Vec<Arc<Named>>,
+    scope: Option<Scope>,
 }
 
 /// The accounts of one configured name.
 #[derive(Debug)]
 struct Named {
     name: Arc<str>,
-    trust: Option<TrustDigest>,
-    /// That of `trust` first, where there is one, then former ones, the latest first.
+    /// That of the trust in force first, where there is one, then former ones, the latest first.
     accounts: Vec<Arc<Account>>,
 }
 
@@ -101,7 +117,8 @@ impl Ledger {
                 book.by_name.set_default(Arc::clone(&one));
                 named.push(one);
             }
-            book.by_host.insert(Arc::clone(&subject.host), named);
+            let scope = subject.trust.map(|trust| Scope { trust, window: subject.window });
+            book.by_host.insert(Arc::clone(&subject.host), HostAccounts { names: named, scope });
         }
         self.book.store(Arc::new(book));
     }
@@ -166,9 +183,9 @@ impl Ledger {
         columns.into_values().collect()
     }
 
-    /// The trust in force of `host`, `None` for an unknown host and one that is `off`.
-    pub fn trust(&self, host: &str) -> Option<TrustDigest> {
-        self.book.load().by_host.get(host)?.first()?.trust
+    /// The trust in force of `host` and its window. `None` for an unknown host and one that is `off`.
+    pub fn scope(&self, host: &str) -> Option<Scope> {
+        self.book.load().by_host.get(host)?.scope
     }
 
     /// Handshakes for which no host was chosen.
@@ -200,7 +217,8 @@ impl Ledger {
     /// Every account, those of former trusts behind the one in force.
     pub(super) fn all_accounts(&self) -> Vec<Arc<Account>> {
         let book = self.book.load();
-        book.by_host.values().flatten().flat_map(|named| &named.accounts).cloned().collect()
+        let named = book.by_host.values().flat_map(|host| &host.names);
+        named.flat_map(|named| &named.accounts).cloned().collect()
     }
 
     pub(super) fn copy_strangers(&self, now: Timestamp) -> Strangers {
@@ -217,13 +235,13 @@ impl Ledger {
 
     fn in_force(&self, host: &str) -> Vec<Arc<Account>> {
         let book = self.book.load();
-        let named = book.by_host.get(host).into_iter().flatten();
-        named.filter(|named| named.trust.is_some()).filter_map(|named| named.accounts.first()).cloned().collect()
+        let Some(HostAccounts { names, scope: Some(_) }) = book.by_host.get(host) else { return Vec::new() };
+        names.iter().filter_map(|named| named.accounts.first()).cloned().collect()
     }
 
     fn accounts_by_name(&self) -> HashMap<Arc<str>, Vec<Arc<Account>>> {
         let book = self.book.load();
-        let named = book.by_host.values().flatten();
+        let named = book.by_host.values().flat_map(|host| &host.names);
         named.map(|named| (Arc::clone(&named.name), named.accounts.clone())).collect()
     }
 
@@ -249,7 +267,7 @@ impl Named {
         }
         former.retain(|account| !account.is_empty(now));
         accounts.extend(former.into_iter().take(MAX_FORMER_TRUSTS));
-        Arc::new(Self { name, trust, accounts })
+        Arc::new(Self { name, accounts })
     }
 }
 

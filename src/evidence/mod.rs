@@ -1,9 +1,13 @@
 //! What we have seen: handshakes, and what they add up to.
 
 mod account;
+mod advice;
+pub mod explain;
 pub mod handshake;
+pub mod known;
 pub mod ledger;
 pub mod network;
+mod notices;
 pub mod readiness;
 pub mod recorder;
 pub mod report;
@@ -13,3 +17,4 @@ pub mod store;
 pub mod strangers;
 pub mod tally;
 pub mod window;
+mod wording;

@@ -7,17 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Network;
 use super::requests::printable;
-use super::tally::{Outsider, SeenCertificate, clipped};
+use super::tally::{MAX_EDGES, Outsider, SeenCertificate, clipped};
 use crate::clock::Timestamp;
 use crate::policy::verdict::Reason;
 use crate::x509::{CertificateSummary, Fingerprint};
 
-/// Addresses of the edge kept by name; the gate asks for a handful.
-pub const MAX_EDGES: usize = 256;
 /// Client certificates kept per network. The edge shows one per host, two while it is rotated.
-pub const MAX_CERTIFICATES: usize = 32;
+const MAX_CERTIFICATES: usize = 32;
 /// Sources outside Cloudflare kept: more than an operator would look at.
-pub const MAX_OUTSIDERS: usize = 64;
+const MAX_OUTSIDERS: usize = 64;
 
 /// What strangers share and may not be told apart by: one customer's network.
 const OUTSIDER_V4: u8 = 24;

@@ -11,6 +11,8 @@ use crate::clock::Timestamp;
 use crate::policy::verdict::Reason;
 use crate::x509::Fingerprint;
 
+/// Addresses of the edge that are kept by name; more are not told apart.
+pub const MAX_EDGES: usize = 256;
 /// Longest hostname, subject or issuer.
 const MAX_NAME_CHARS: usize = 256;
 
@@ -149,11 +151,6 @@ impl FirstAndLast {
         Self { first: failure.clone(), last: failure }
     }
 
-    /// Counts one more of the kind.
-    pub fn add(&mut self, failure: Failure) {
-        self.merge(Self::only(failure));
-    }
-
     /// Moves what lies ahead of `now` to `now`.
     pub(super) fn settle(&mut self, now: Timestamp) {
         self.first.at = self.first.at.min(now);
@@ -172,7 +169,8 @@ impl FirstAndLast {
         self
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Takes what was seen of the same kind elsewhere.
+    pub(super) fn merge(&mut self, other: Self) {
         if other.first < self.first {
             self.first = other.first;
         }
@@ -183,7 +181,8 @@ impl FirstAndLast {
 }
 
 impl Outsider {
-    fn merge(&mut self, other: Self) {
+    /// Takes what was seen of the same source elsewhere.
+    pub(super) fn merge(&mut self, other: Self) {
         self.handshakes = self.handshakes.saturating_add(other.handshakes);
         self.requests = self.requests.saturating_add(other.requests);
         self.first_seen = self.first_seen.min(other.first_seen);

@@ -1,6 +1,12 @@
 //! The CA that Cloudflare shares between all its customers for global Authenticated Origin Pulls.
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 use crate::x509::Fingerprint;
+
+/// As Cloudflare publishes it, byte for byte.
+const CURRENT_PEM: &[u8] = include_bytes!("../../certs/cloudflare-origin-pull-ca.pem");
 
 /// SHA-256 of the certificate that ends on 2029-11-01.
 const CURRENT: &str = "9a1ac2b4be15f9f27eee20a734cba4e9898f61001b3bd7c84b69b56a3e25a2b9";
@@ -20,5 +26,24 @@ impl SharedCa {
         [(CURRENT, Self::Current), (EXPIRED, Self::Expired)]
             .into_iter()
             .find_map(|(known, which)| (Fingerprint::parse(known) == Some(fingerprint)).then_some(which))
+    }
+
+    /// The certificate that ends on 2029-11-01: to tell whose leaf somebody presented, never to let anybody in.
+    pub fn current() -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(CURRENT_PEM).expect("the shipped file is a certificate")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_certificate_is_the_published_one() {
+        let fingerprint = Fingerprint::of(&SharedCa::current());
+        assert_eq!(fingerprint.to_string(), CURRENT);
+        assert_eq!(SharedCa::recognise(fingerprint), Some(SharedCa::Current));
+        assert_eq!(Fingerprint::parse(EXPIRED).and_then(SharedCa::recognise), Some(SharedCa::Expired));
+        assert_eq!(SharedCa::recognise(Fingerprint([0; 32])), None);
     }
 }

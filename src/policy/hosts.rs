@@ -28,6 +28,14 @@ impl<T> HostTable<T> {
         };
     }
 
+    /// The value that was added under `pattern`, and under no other.
+    pub fn get(&self, pattern: &HostPattern) -> Option<&T> {
+        match pattern {
+            HostPattern::Exact(name) => self.exact.get(name),
+            HostPattern::Wildcard(parent) => self.wildcard.get(parent),
+        }
+    }
+
     /// Names the host for clients that name none, or one that is not configured.
     pub fn set_default(&mut self, value: T) {
         self.default = Some(value);
@@ -78,6 +86,9 @@ mod tests {
             assert_eq!(table.select(Some(&name(asked))).copied(), found, "{asked}");
         }
         assert_eq!(table.select(None), Err(Reason::SniMissing));
+        let get = |text: &str| table.get(&HostPattern::parse(text).expect("a pattern")).copied();
+        assert_eq!(get("*.example.com"), Some("*.example.com"));
+        assert_eq!((get("shop.example.com"), get("other.example.com")), (Some("shop.example.com"), None));
     }
 
     #[test]

@@ -102,6 +102,11 @@ impl Trust {
         self.bundle.as_ref()
     }
 
+    /// The revocation lists.
+    pub fn crls(&self) -> &[Arc<Crl>] {
+        &self.crls
+    }
+
     /// The pins.
     pub fn pins(&self) -> &[Pin] {
         &self.pins

@@ -59,6 +59,9 @@ async fn shake_hands(worker: &Rc<Worker>, snapshot: &Snapshot, socket: TcpStream
     let clock = &worker.shared.clock;
     let mut handshake = hello.accept(Arc::clone(&host.tls), &host.client_auth, clock, deadline).await;
     arrival.record(&host, name.clone(), &handshake);
+    if let Some(judgement) = handshake.judgement.as_deref().filter(|_| handshake.proved) {
+        snapshot.known.meet(judgement, clock.now());
+    }
     // After the record: how long a refused client stays is not how long its handshake took.
     if let Some(farewell) = handshake.farewell.take() {
         farewell.linger().await;

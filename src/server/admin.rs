@@ -3,66 +3,74 @@
 use std::io;
 use std::sync::{Arc, Weak, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::error::StartError;
-use super::views;
-use crate::admin::{self, AdminListener, AdminState, Readiness};
+use crate::admin::{self, AdminListener, AdminState};
 use crate::config::model::{AdminAddress, Config};
-use crate::proxy::worker::Shared;
 use crate::snapshot::Snapshot;
 use crate::upstream::{UpstreamSpec, health};
 
-/// The thread and what it is told through.
+/// How long work that was begun may hold up the end of the process.
+const WORK_LIMIT: Duration = Duration::from_secs(5);
+
+/// The thread.
 pub struct AdminThread {
     thread: JoinHandle<()>,
     url: Option<String>,
     /// Dropped to end the thread.
     stop: oneshot::Sender<()>,
-    to_watch: UnboundedSender<Weak<UpstreamSpec>>,
+}
+
+/// Has upstreams checked.
+pub struct HealthChecks(UnboundedSender<Weak<UpstreamSpec>>);
+
+/// The upstreams that are to be checked.
+pub type Watched = UnboundedReceiver<Weak<UpstreamSpec>>;
+
+impl HealthChecks {
+    pub fn new() -> (Self, Watched) {
+        let (to_watch, watched) = unbounded_channel();
+        (Self(to_watch), watched)
+    }
+
+    /// Starts the active checks of upstreams that are new in `snapshot`; those of vanished ones end by themselves.
+    pub fn watch(&self, snapshot: &Snapshot) {
+        for spec in snapshot.upstreams().filter(|spec| spec.health.is_some()) {
+            // Once the thread has ended there is nothing to check for.
+            let _ = self.0.send(Arc::downgrade(spec));
+        }
+    }
 }
 
 impl AdminThread {
-    /// Binds the configured address and serves it.
-    pub fn start(config: &Config, shared: &Arc<Shared>, readiness: &Arc<Readiness>) -> Result<Self, StartError> {
+    /// Binds the configured address and serves `state` there; checks what is `watched`.
+    pub fn start(config: &Config, state: AdminState, watched: Watched) -> Result<Self, StartError> {
         let address = config.admin.as_ref().map(|admin| admin.value.clone());
-        let state = AdminState {
-            metrics: Arc::clone(shared.observer.metrics()),
-            recent: Arc::clone(shared.observer.recent()),
-            hosts: views::hosts(shared),
-            ready: Arc::clone(readiness),
-            clock: shared.clock.clone(),
-        };
         let (stop, stopped) = oneshot::channel();
-        let (to_watch, watched) = unbounded_channel();
         let (bound, when_bound) = mpsc::channel();
         let shown = address.as_ref().map(show).unwrap_or_default();
-        let work = move || run(address, state, stopped, watched, &bound);
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let work = move || {
+            let _log = tracing::dispatcher::set_default(&dispatch);
+            run(address, state, stopped, watched, &bound);
+        };
         let thread = thread::Builder::new().name("admin".into()).spawn(work).map_err(StartError::Thread)?;
         let url = match when_bound.recv() {
             Ok(Ok(url)) => url,
             Ok(Err(source)) => return Err(StartError::Admin { address: shown, source }),
             Err(_) => return Err(StartError::Thread(io::Error::other("the admin thread ended"))),
         };
-        let admin = Self { thread, url, stop, to_watch };
-        admin.watch_health(&shared.current.load());
-        Ok(admin)
+        Ok(Self { thread, url, stop })
     }
 
     /// Where a person finds the admin side.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
-    }
-
-    /// Starts the active checks of upstreams that are new in `snapshot`; those of vanished ones end by themselves.
-    pub fn watch_health(&self, snapshot: &Snapshot) {
-        for spec in snapshot.upstreams().filter(|spec| spec.health.is_some()) {
-            // The thread lives as long as this handle.
-            let _ = self.to_watch.send(Arc::downgrade(spec));
-        }
     }
 
     /// Ends the thread.
@@ -78,7 +86,7 @@ fn run(
     address: Option<AdminAddress>,
     state: AdminState,
     stopped: oneshot::Receiver<()>,
-    watched: UnboundedReceiver<Weak<UpstreamSpec>>,
+    watched: Watched,
     bound: &mpsc::Sender<Bound>,
 ) {
     let runtime: LocalRuntime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
@@ -99,6 +107,7 @@ fn run(
             }
         }
     });
+    runtime.shutdown_timeout(WORK_LIMIT);
 }
 
 fn report(bound: &mpsc::Sender<Bound>, result: Bound) {
@@ -122,7 +131,7 @@ fn show(address: &AdminAddress) -> String {
 }
 
 /// One task per upstream, however often it is named.
-async fn run_checks(mut watched: UnboundedReceiver<Weak<UpstreamSpec>>) {
+async fn run_checks(mut watched: Watched) {
     let mut known: Vec<Weak<UpstreamSpec>> = Vec::new();
     while let Some(spec) = watched.recv().await {
         known.retain(|known| known.strong_count() > 0);

@@ -15,6 +15,7 @@ pub fn follow(ledger: &Ledger, snapshot: &Snapshot, now: Timestamp) {
         names: host.names.clone(),
         is_default: default.is_some_and(|default| default.name == host.name),
         trust: host.client_auth.trust().map(|trust| trust.digest()),
+        window: host.gate.window,
     };
     ledger.set_networks(Arc::clone(&snapshot.networks));
     ledger.adopt(&snapshot.all.iter().map(subject).collect::<Vec<_>>(), now);

@@ -1,6 +1,7 @@
 //! The process: its workers, its admin side, and how it starts, reloads and ends.
 
 mod admin;
+mod control;
 pub mod demo;
 mod descriptors;
 mod error;
@@ -14,18 +15,21 @@ mod worker;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use self::admin::AdminThread;
+use self::admin::{AdminThread, HealthChecks};
+use self::control::Reloading;
 pub use self::error::StartError;
 use self::keeper::{Keeper, SaveHandle};
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
 use self::stage::{Stage, Stages};
-pub use self::views::view;
+use self::views::Telling;
+pub use self::views::unseen;
 use self::worker::WorkerThread;
-use crate::admin::{Readiness, ReadyState};
+use crate::admin::control::Control;
+use crate::admin::{AdminState, Bounds, Readiness, ReadyState};
 use crate::clock::Clock;
 use crate::config::file;
 use crate::config::model::Config;
@@ -56,7 +60,7 @@ pub struct Options {
 /// A running server. Dropping it cuts everything off; [`Server::drain`] and [`Server::join`] end it in good order.
 pub struct Server {
     shared: Arc<Shared>,
-    reloader: Mutex<Reloader>,
+    reloading: Arc<Reloading>,
     readiness: Arc<Readiness>,
     addresses: Vec<SocketAddr>,
     drain_limit: Duration,
@@ -97,7 +101,6 @@ impl Server {
         let store = Keeper::recall(&config, options.state, &ledger, &options.clock);
         evidence::follow(&ledger, &snapshot, options.clock.now());
         metrics.follow(Arc::clone(&ledger), options.clock.clone());
-        metrics.set_evidence_window(Gate::default().window);
         let keeper = Keeper::start(store, config.evidence.save, &ledger, &metrics, &options.clock)
             .map_err(StartError::Thread)?;
         let (observer, recorder) =
@@ -112,12 +115,35 @@ impl Server {
             Arc::new(Shared { current: Arc::new(Current::new(snapshot)), observer, clock: options.clock, admission });
         let readiness = Arc::new(Readiness::starting());
         let stages = Stages::new();
-        let admin = AdminThread::start(&config, &shared, &readiness)?;
+        let (checks, watched) = HealthChecks::new();
+        checks.watch(&shared.current.load());
+        let reloader = Mutex::new(Reloader::new(path.clone(), config.clone(), ground));
+        let reloading = Arc::new(Reloading { shared: Arc::clone(&shared), reloader, checks });
+        let listeners = Arc::new(OnceLock::new());
+        let telling = Telling {
+            shared: Arc::clone(&shared),
+            ledger: Arc::clone(shared.observer.ledger()),
+            evidence_file: keeper.path().map(Path::to_owned),
+            gate: Gate::default(),
+            config: path,
+            started_at: shared.clock.now(),
+            listeners: Arc::clone(&listeners),
+        };
+        let state = AdminState {
+            metrics,
+            recent: Arc::clone(shared.observer.recent()),
+            view: Arc::new(telling),
+            control: Arc::clone(&reloading) as Arc<dyn Control>,
+            ready: Arc::clone(&readiness),
+            clock: shared.clock.clone(),
+            bounds: Bounds::default(),
+        };
+        let admin = AdminThread::start(&config, state, watched)?;
         let (workers, addresses) = worker::start_all(&config, &shared, &stages)?;
+        let addresses = listeners.get_or_init(|| addresses).clone();
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
-        let reloader = Mutex::new(Reloader::new(path, config, ground));
-        Ok(Self { shared, reloader, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper })
+        Ok(Self { shared, reloading, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper })
     }
 
     /// Where it listens, with real ports.
@@ -157,10 +183,7 @@ impl Server {
 
     /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
     pub fn reload(&self) -> Result<(), ReloadError> {
-        let mut reloader = self.reloader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        reloader.reload(&self.shared)?;
-        self.admin.watch_health(&self.shared.current.load());
-        Ok(())
+        self.reloading.reload_now().map(|_| ())
     }
 
     /// Stops accepting; what runs may finish within the configured time. Returns at once.

@@ -17,6 +17,15 @@ use crate::telemetry::metrics::Metrics;
 #[error("the new configuration cannot be used, the old one stays in force:\n{0}")]
 pub struct ReloadError(pub Problems);
 
+/// What a reload came to.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The number of the configuration that is now in force.
+    pub generation: u64,
+    /// What will bite.
+    pub warnings: Problems,
+}
+
 /// Knows what is in force and where it came from.
 pub struct Reloader {
     path: PathBuf,
@@ -30,7 +39,7 @@ impl Reloader {
     }
 
     /// Loads everything anew and swaps it in.
-    pub fn reload(&mut self, shared: &Shared) -> Result<(), ReloadError> {
+    pub fn reload(&mut self, shared: &Shared) -> Result<Reloaded, ReloadError> {
         self.try_reload(shared).map_err(|problems| {
             self.ground.metrics.reload_failed(shared.clock.now());
             for problem in problems.iter() {
@@ -40,10 +49,11 @@ impl Reloader {
         })
     }
 
-    fn try_reload(&mut self, shared: &Shared) -> Result<(), Problems> {
+    fn try_reload(&mut self, shared: &Shared) -> Result<Reloaded, Problems> {
         let loaded = file::load(&self.path)?;
-        let (snapshot, warnings) = build(&loaded.config, &self.ground, Some(&shared.current.load()))?;
-        log_warnings(&loaded.warnings);
+        let (snapshot, more) = build(&loaded.config, &self.ground, Some(&shared.current.load()))?;
+        let mut warnings = loaded.warnings;
+        warnings.append(more);
         log_warnings(&warnings);
         warn_of_fixed_settings(&self.in_force, &loaded.config);
         let limits = &loaded.config.limits;
@@ -55,7 +65,7 @@ impl Reloader {
         warn_of_overflow(&self.ground.metrics);
         info!(originlock.config.generation = generation, "configuration reloaded");
         self.in_force = loaded.config;
-        Ok(())
+        Ok(Reloaded { generation, warnings })
     }
 }
 

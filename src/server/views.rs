@@ -1,31 +1,206 @@
-//! The hosts in force, as the admin side shows them.
+//! What the admin side tells: the hosts in force, and what was seen of them.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
-use crate::admin::{HostList, HostView};
+use crate::admin::control::View;
+use crate::clock::Timestamp;
+use crate::evidence::ledger::{Ledger, Span};
+use crate::evidence::network::Network;
+use crate::evidence::readiness::{Case, Gate, Readiness, TrustFacts};
+use crate::evidence::report::{
+    CertificateReport, CertificateRole, CertificatesReport, EvidenceReport, FailureReport, FailuresReport, HostDetail,
+    HostReport, HostsReport, SourceReport, StatusReport, TrustReport,
+};
+use crate::evidence::tally::Evidence;
+use crate::hostname::HostPattern;
+use crate::policy::bundle::CaBundle;
+use crate::policy::cloudflare_ca::SharedCa;
+use crate::policy::trust::Trust;
 use crate::proxy::worker::Shared;
+use crate::snapshot::Snapshot;
 use crate::snapshot::host::Host;
-use crate::x509::CertificateSummary;
+use crate::x509::{CertificateSummary, Fingerprint};
 
-/// Lists the hosts of whatever snapshot is in force when it is asked.
-pub fn hosts(shared: &Arc<Shared>) -> HostList {
-    let current = Arc::clone(&shared.current);
-    Arc::new(move || current.load().all.iter().map(|host| view(host)).collect())
+mod told;
+
+/// Tells of whatever snapshot is in force when it is asked.
+pub struct Telling {
+    pub shared: Arc<Shared>,
+    pub ledger: Arc<Ledger>,
+    /// `None`: a restart forgets it.
+    pub evidence_file: Option<PathBuf>,
+    pub gate: Gate,
+    /// The main configuration file.
+    pub config: PathBuf,
+    pub started_at: Timestamp,
+    /// Filled in once the listeners are bound.
+    pub listeners: Arc<OnceLock<Vec<SocketAddr>>>,
 }
 
-/// One host.
-pub fn view(host: &Host) -> HostView {
-    let trust = host.client_auth.trust();
-    let bundle = trust.and_then(|trust| trust.bundle());
-    let anchors = bundle.map(|bundle| bundle.certificates()).unwrap_or_default();
+/// One host and what it rests on, at one moment.
+struct Seen<'a> {
+    host: &'a Host,
+    facts: TrustFacts,
+    by_name: BTreeMap<String, Evidence>,
+    gate: &'a Gate,
+    now: Timestamp,
+}
+
+impl Telling {
+    fn see<'a>(&'a self, host: &'a Host, snapshot: &Snapshot, now: Timestamp) -> Seen<'a> {
+        let by_name = self.ledger.evidence(&host.name, self.gate.window, now);
+        Seen { host, facts: facts(host), by_name, gate: &self.gate, now }
+    }
+}
+
+impl View for Telling {
+    fn status(&self) -> StatusReport {
+        StatusReport {
+            at: self.shared.clock.now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started_at,
+            generation: self.shared.current.generation(),
+            config: self.config.display().to_string(),
+            listeners: self.listeners.get().into_iter().flatten().map(ToString::to_string).collect(),
+            networks: self.ledger.networks(),
+            evidence_file: self.evidence_file.as_ref().map(|file| file.display().to_string()),
+            unknown_names: self.ledger.unknown_names(self.shared.clock.now()),
+            may_change: false,
+        }
+    }
+
+    fn hosts(&self) -> HostsReport {
+        let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
+        let hosts = snapshot.all.iter().map(|host| self.see(host, &snapshot, at).report(&snapshot)).collect();
+        HostsReport { at, hosts }
+    }
+
+    fn host(&self, name: &str) -> Option<HostDetail> {
+        let (snapshot, now) = (self.shared.current.load(), self.shared.clock.now());
+        let host = snapshot.hosts.get(&HostPattern::parse(name).ok()?)?;
+        let seen = self.see(host, &snapshot, now);
+        Some(HostDetail {
+            last_hour: self.ledger.columns(&host.name, Span::Hour, now),
+            last_week: self.ledger.columns(&host.name, Span::Week, now),
+            by_name: seen.by_name.iter().map(|(name, evidence)| (name.clone(), seen.evidence_of([evidence]))).collect(),
+            certificates: soonest_first(seen.certificates().chain(authorities(host)).collect()),
+            failures: seen.failures(),
+            outsiders: told::outsiders(seen.by_name.values()),
+            host: seen.report(&snapshot),
+        })
+    }
+
+    fn certificates(&self) -> CertificatesReport {
+        let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
+        let of_hosts =
+            snapshot.all.iter().flat_map(|host| self.see(host, &snapshot, at).certificates().collect::<Vec<_>>());
+        let cas = snapshot.cas.values().flat_map(|ca| bundled(&ca.bundle));
+        CertificatesReport { at, certificates: soonest_first(of_hosts.chain(cas).collect()) }
+    }
+
+    fn failures(&self, host: Option<&str>) -> FailuresReport {
+        let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
+        let one = host.and_then(|name| snapshot.hosts.get(&HostPattern::parse(name).ok()?));
+        let hosts: Vec<_> = if host.is_some() { one.into_iter().collect() } else { snapshot.all.iter().collect() };
+        let mut failures: Vec<_> =
+            hosts.into_iter().flat_map(|host| self.see(host, &snapshot, at).failures()).collect();
+        failures.sort_by_key(|failure| std::cmp::Reverse(failure.last.at));
+        FailuresReport { at, failures }
+    }
+
+    fn first_name(&self, name: &str) -> Option<String> {
+        let snapshot = self.shared.current.load();
+        snapshot.hosts.get(&HostPattern::parse(name).ok()?).map(|host| host.name.to_string())
+    }
+
+    fn network(&self, address: IpAddr) -> Network {
+        self.ledger.network_of(address)
+    }
+}
+
+impl Seen<'_> {
+    fn report(&self, snapshot: &Snapshot) -> HostReport {
+        let case =
+            Case { mode: self.host.client_auth.mode(), trust: self.facts, by_name: &self.by_name, now: self.now };
+        HostReport {
+            readiness: self.gate.judge(&case),
+            evidence: self.evidence_of(self.by_name.values()),
+            ..unseen(self.host, snapshot)
+        }
+    }
+
+    fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence> + Clone) -> EvidenceReport {
+        told::evidence(self.gate.window, parts)
+    }
+
+    /// Its own, and those that its clients presented.
+    fn certificates(&self) -> impl Iterator<Item = CertificateReport> {
+        let host = &self.host.name;
+        let own = self.host.certificate.chain().first().map(CertificateSummary::read);
+        let own = own.and_then(|leaf| told::certificate(CertificateRole::Server, Some(host), &leaf));
+        own.into_iter().chain(told::client_certificates(host, self.by_name.values()))
+    }
+
+    fn failures(&self) -> Vec<FailureReport> {
+        told::failures(&self.host.name, self.by_name.values())
+    }
+}
+
+/// One host as it is configured, without anything that was seen.
+pub fn unseen(host: &Host, snapshot: &Snapshot) -> HostReport {
     let leaf = host.certificate.chain().first().map(CertificateSummary::read);
-    HostView {
+    HostReport {
+        name: host.name.to_string(),
         names: host.names.iter().map(ToString::to_string).collect(),
-        mode: host.client_auth.mode().label(),
-        ca: bundle.map(|bundle| bundle.name().to_owned()).into_iter().collect(),
-        pins: trust.map_or(0, |trust| trust.pins().len()),
-        ca_not_after: anchors.iter().filter_map(|ca| Some(ca.summary.fields.as_ref()?.not_after)).min(),
+        mode: host.client_auth.mode(),
+        trust: host.client_auth.trust().map(|trust| trust_report(trust, host, snapshot)),
         certificate_not_after: leaf.and_then(|leaf| Some(leaf.fields?.not_after)),
         upstream: host.upstream.addresses().map(ToString::to_string).collect(),
+        source: Some(SourceReport {
+            file: host.mode_place.file.path.display().to_string(),
+            line: host.mode_place.line_and_column().0,
+        }),
+        confirm_by: None,
+        readiness: Readiness { ready: false, shortfalls: Vec::new(), notices: Vec::new() },
+        evidence: EvidenceReport::default(),
     }
+}
+
+fn trust_report(trust: &Trust, host: &Host, snapshot: &Snapshot) -> TrustReport {
+    let bundle = trust.bundle();
+    let anchors = bundle.map(|bundle| bundle.certificates()).unwrap_or_default();
+    TrustReport {
+        digest: Fingerprint(trust.digest().0).to_string(),
+        ca: bundle.map(|bundle| bundle.name().to_owned()).into_iter().collect(),
+        pins: trust.pins().len(),
+        ca_not_after: anchors.iter().filter_map(|ca| Some(ca.summary.fields.as_ref()?.not_after)).min(),
+        crl_next_update: facts(host).crl_next_update,
+        cloudflare_shared_ca: anchors.iter().any(|ca| SharedCa::recognise(ca.summary.fingerprint).is_some()),
+    }
+}
+
+/// How long the trust of `host` holds.
+pub fn facts(host: &Host) -> TrustFacts {
+    host.client_auth.trust().map(|trust| TrustFacts::of(trust)).unwrap_or_default()
+}
+
+fn authorities(host: &Host) -> impl Iterator<Item = CertificateReport> {
+    host.client_auth.trust().and_then(|trust| trust.bundle()).into_iter().flat_map(|bundle| bundled(bundle))
+}
+
+fn bundled(bundle: &CaBundle) -> impl Iterator<Item = CertificateReport> {
+    bundle.certificates().iter().filter_map(|ca| told::certificate(CertificateRole::Ca, None, &ca.summary))
+}
+
+/// One CA may stand in several bundles.
+fn soonest_first(mut certificates: Vec<CertificateReport>) -> Vec<CertificateReport> {
+    certificates.sort_by(|one, other| {
+        let key = |report: &CertificateReport| (report.not_after, report.sha256, report.role);
+        key(one).cmp(&key(other)).then_with(|| one.host.cmp(&other.host))
+    });
+    certificates.dedup();
+    certificates
 }

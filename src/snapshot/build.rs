@@ -9,8 +9,9 @@ use super::caution::Caution;
 use super::files::{self, Files};
 use super::host::Host;
 use super::upstream;
-use crate::config::model::{self, Ca, CertificateFiles, Config, Limits, Placed};
+use crate::config::model::{self, Ca, CertificateFiles, Config, KnownCertificate, Limits, Placed};
 use crate::config::problem::Problems;
+use crate::evidence::known::KnownCertificates;
 use crate::evidence::network::Networks;
 use crate::hostname::HostPattern;
 use crate::policy::bundle::CaBundle;
@@ -22,7 +23,7 @@ use crate::policy::trust::{ChainBounds, Trust};
 use crate::telemetry::metrics::{CaExpiry, CrlExpiry, Metrics};
 use crate::tls::policy_digest::PolicyDigest;
 use crate::tls::server_config::{self, ServerCertificate, ServerCertificateError, Shared};
-use crate::x509::CertificateSummary;
+use crate::x509::{CertificateSummary, Fingerprint};
 
 /// What outlives every snapshot.
 #[derive(Clone, Debug)]
@@ -47,6 +48,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
     let cas = builder.load_cas(config);
     let all: Vec<_> = config.hosts.iter().map(|host| builder.host(&host.value, &cas)).collect();
     let networks = builder.networks(config);
+    let known = builder.known_certificates(config);
     let problems = builder.problems;
     if problems.has_errors() {
         ground.metrics.discard_hosts();
@@ -63,6 +65,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
         limits: config.limits.clone(),
         networks: Arc::new(networks),
         cas,
+        known: KnownCertificates::new(known, previous.map(|previous| &previous.known)),
         trusts: builder.trusts,
         upstreams: builder.upstreams,
     };
@@ -161,11 +164,13 @@ impl<'a> Builder<'a> {
             name,
             names,
             client_auth,
+            mode_place: host.client_auth.mode.place.clone(),
             digest,
             certificate,
             tls: Arc::new(tls),
             upstream,
             dialects: host.identity_headers.clone(),
+            gate: host.gate,
             metrics,
         }))
     }
@@ -280,6 +285,23 @@ impl<'a> Builder<'a> {
             }
         }
         Some(found)
+    }
+
+    fn known_certificates(&mut self, config: &Config) -> BTreeMap<Fingerprint, String> {
+        let mut known = BTreeMap::new();
+        for (name, certificate) in &config.known_certificates {
+            match &certificate.value {
+                KnownCertificate::Fingerprint(fingerprint) => drop(known.insert(*fingerprint, name.clone())),
+                KnownCertificate::File(path) => {
+                    let path = Placed { value: path.clone(), place: certificate.place.clone() };
+                    let read = self.files.certificates(&path, &mut self.problems);
+                    known.extend(
+                        read.iter().flat_map(|read| read.iter()).map(|der| (Fingerprint::of(der), name.clone())),
+                    );
+                }
+            }
+        }
+        known
     }
 
     fn upstream(&mut self, host: &model::Host) -> Option<Arc<crate::upstream::UpstreamSpec>> {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::config::model::Dialect;
+use crate::config::problem::Place;
+use crate::evidence::readiness::Gate;
 use crate::hostname::HostPattern;
 use crate::policy::client_auth::ClientAuth;
 use crate::telemetry::metrics::HostMetrics;
@@ -19,6 +21,8 @@ pub struct Host {
     pub name: Arc<str>,
     pub names: Vec<HostPattern>,
     pub client_auth: ClientAuth,
+    /// Where the mode is written.
+    pub mode_place: Place,
     /// What sessions are bound to.
     pub digest: PolicyDigest,
     pub certificate: ServerCertificate,
@@ -27,5 +31,7 @@ pub struct Host {
     pub upstream: Arc<UpstreamSpec>,
     /// Other proxies' identity headers that the backend wants.
     pub dialects: Vec<Dialect>,
+    /// What has to be seen before it is called ready.
+    pub gate: Gate,
     pub metrics: Arc<HostMetrics>,
 }

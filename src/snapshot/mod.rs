@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::model::Limits;
+use crate::evidence::known::KnownCertificates;
 use crate::evidence::network::Networks;
 use crate::policy::hosts::HostTable;
 use crate::policy::trust::{Trust, TrustDigest};
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub networks: Arc<Networks>,
     /// The CAs by their name in the configuration.
     pub cas: BTreeMap<String, LoadedCa>,
+    /// Certificates that can be called by a name.
+    pub known: KnownCertificates,
     trusts: Trusts,
     upstreams: UpstreamsBySetting,
 }

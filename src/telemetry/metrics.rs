@@ -352,11 +352,6 @@ impl Metrics {
         self.evidence.follow(ledger, clock);
     }
 
-    /// How far back evidence counts.
-    pub fn set_evidence_window(&self, window: Duration) {
-        self.evidence.set_window(window);
-    }
-
     /// Counts an attempt to write evidence to the disk.
     pub fn evidence_saved(&self, success: bool) {
         label(&self.evidence_saves, &[if success { "success" } else { "failure" }]).inc();

@@ -326,7 +326,8 @@ fn the_gauges_say_what_the_ledger_says() {
              trust=\"{trust}\"}}"
         )
     };
-    let digest = |world: &World| world.server().ledger().trust(SHOP).expect("a trust").to_string()[..16].to_owned();
+    let digest =
+        |world: &World| world.server().ledger().scope(SHOP).expect("a trust").trust.to_string()[..16].to_owned();
     let trust = digest(&world);
     assert_eq!(world.metric(&handshakes(&trust, "cloudflare", "verified")), Some(0.0));
     assert_eq!(world.metric(&handshakes(&trust, "cloudflare", "no_certificate")), None);

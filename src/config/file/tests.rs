@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::model::{AdminAddress, Balance, Evidence, Limits, Log, Pin, Shutdown, Upstream};
+use crate::evidence::readiness::Gate;
 
 const QUICKSTART: &str = include_str!("../../../config/quickstart.toml");
 const EVERY_KEY: &str = include_str!("../../../config/originlock.toml");
@@ -39,6 +40,7 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.listeners[0].address.value, "[::]:443".parse::<SocketAddr>().unwrap());
     let admin = config.admin.as_ref().map(|admin| &admin.value);
     assert_eq!(admin, Some(&AdminAddress::Tcp("127.0.0.1:9090".parse().unwrap())));
+    assert_eq!(config.hosts[1].value.gate, Gate::default());
     for host in &config.hosts {
         let (upstream, default) = (&host.value.upstream, Upstream::to(Vec::new()));
         assert_eq!(upstream.balance, default.balance);
@@ -124,7 +126,7 @@ fn every_mistake_has_its_line_and_its_remedy() {
         (
             main("shiny = 1"),
             &[
-                "o.toml:1: unknown key `shiny`; known here: include, workers, listener, admin, log, limits, evidence, shutdown, default_host, ca, host",
+                "o.toml:1: unknown key `shiny`; known here: include, workers, listener, admin, log, limits, evidence, shutdown, readiness, known_certificates, default_host, ca, host",
             ][..],
         ),
         (
@@ -337,7 +339,7 @@ fn every_mistake_has_its_line_and_its_remedy() {
         (
             main("identity_headers = 1"),
             &[
-                "o.toml:1: unknown key `identity_headers`; known here: include, workers, listener, admin, log, limits, evidence, shutdown, default_host, ca, host",
+                "o.toml:1: unknown key `identity_headers`; known here: include, workers, listener, admin, log, limits, evidence, shutdown, readiness, known_certificates, default_host, ca, host",
             ][..],
         ),
     ] {

@@ -1,7 +1,6 @@
 //! The ledger as gauges, made anew for every scrape. Those of several machines add up.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use prometheus::{IntGaugeVec, Registry};
 use super::OTHER_HOST;
 use super::register::gauges;
 use crate::clock::{Clock, Timestamp};
-use crate::evidence::ledger::Ledger;
+use crate::evidence::ledger::{Ledger, Scope};
 use crate::evidence::network::Network;
 use crate::evidence::tally::Evidence;
 use crate::policy::client_auth::Mode;
@@ -19,11 +18,13 @@ use crate::policy::verdict::Reason;
 /// Digits of a trust's digest that tell the trusts of one host apart.
 const TRUST_DIGITS: usize = 16;
 
+/// How far back handshakes count for which there is no host, and so no window.
+const STRANGERS_WINDOW: Duration = Duration::from_hours(24);
+
 /// What a machine knows that a fleet's verdict is made of.
 #[derive(Debug)]
 pub(super) struct EvidenceGauges {
     ledger: OnceLock<(Arc<Ledger>, Clock)>,
-    window_seconds: AtomicU64,
     mode: IntGaugeVec,
     window: IntGaugeVec,
     handshakes: IntGaugeVec,
@@ -36,7 +37,6 @@ impl EvidenceGauges {
     pub(super) fn new(r: &Registry) -> Self {
         Self {
             ledger: OnceLock::new(),
-            window_seconds: AtomicU64::new(0),
             mode: gauges(r, "originlock_host_mode", "The host's mode; the value is always 1.", &["host", "mode"]),
             window: gauges(
                 r,
@@ -77,31 +77,26 @@ impl EvidenceGauges {
         let _ = self.ledger.set((ledger, clock));
     }
 
-    pub(super) fn set_window(&self, window: Duration) {
-        self.window_seconds.store(window.as_secs(), Ordering::Relaxed);
-    }
-
     /// Looks and sets, for at most `names` configured names. `hosts` are those with series of their own.
     pub(super) fn update<'a>(&self, hosts: impl Iterator<Item = (&'a str, Mode)>, names: usize) {
         let Self { mode: modes, window: windows, handshakes, edges, certificate, last_failure, .. } = self;
         for family in [modes, windows, handshakes, edges, certificate, last_failure] {
             family.reset();
         }
-        let seconds = self.window_seconds.load(Ordering::Relaxed);
         let mut left = names;
         for (host, mode) in hosts {
             modes.with_label_values(&[host, mode.label()]).set(1);
             let Some((ledger, clock)) = self.ledger.get() else { continue };
-            windows.with_label_values(&[host]).set(whole(seconds));
-            let Some(trust) = ledger.trust(host) else { continue };
-            let by_name = ledger.evidence(host, Duration::from_secs(seconds), clock.now());
+            let Some(Scope { trust, window }) = ledger.scope(host) else { continue };
+            windows.with_label_values(&[host]).set(whole(window.as_secs()));
+            let by_name = ledger.evidence(host, window, clock.now());
             if by_name.len() <= left {
                 left -= by_name.len();
                 self.set_host(host, &trust.to_string()[..TRUST_DIGITS], by_name);
             }
         }
         if let Some((ledger, clock)) = self.ledger.get() {
-            for ((network, reason), number) in ledger.strangers(Duration::from_secs(seconds), clock.now()) {
+            for ((network, reason), number) in ledger.strangers(STRANGERS_WINDOW, clock.now()) {
                 let labels = [OTHER_HOST, "", "", network.label(), reason.label()];
                 handshakes.with_label_values(&labels).set(whole(number));
             }

@@ -1,0 +1,83 @@
+//! Why handshakes fail, in plain words, and what to do about it.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::advice::{self, Circumstances};
+use super::known::Recogniser;
+use super::network::Network;
+use super::notices;
+use super::report::{FailedCertificateReport, FailureExample, FailureReport, OutsiderReport};
+use super::tally::{Evidence, Failure, FirstAndLast};
+use crate::policy::client_auth::Mode;
+use crate::policy::verdict::Reason;
+
+/// The failures of one host by kind, the latest first. `host` is the first of its names.
+pub fn failures(
+    host: &str,
+    mode: Mode,
+    by_name: &BTreeMap<String, Evidence>,
+    recogniser: &Recogniser<'_>,
+) -> Vec<FailureReport> {
+    let mut kinds: BTreeMap<(Network, Reason), (u64, FirstAndLast)> = BTreeMap::new();
+    for (kind, seen) in by_name.values().flat_map(|evidence| &evidence.failures) {
+        kinds.entry(*kind).and_modify(|(_, known)| known.merge(seen.clone())).or_insert_with(|| (0, seen.clone()));
+    }
+    for (kind, number) in by_name.values().flat_map(|evidence| &evidence.handshakes) {
+        if let Some((sum, _)) = kinds.get_mut(kind) {
+            *sum = sum.saturating_add(*number);
+        }
+    }
+    let mut reports: Vec<_> = kinds
+        .into_iter()
+        .map(|((network, reason), (handshakes, FirstAndLast { first, last }))| {
+            let known = last.certificate.as_ref().and_then(|leaf| recogniser.recognise(leaf.sha256, host));
+            let circumstances = Circumstances { host, mode, network, reason, known, last: &last };
+            let (cause, next_step) = advice::on(&circumstances);
+            let example = |failure: &Failure| example(failure, host, recogniser);
+            let (first, last) = (example(&first), example(&last));
+            FailureReport { host: host.to_owned(), network, reason, handshakes, first, last, cause, next_step }
+        })
+        .collect();
+    reports.sort_by_key(|report| Reverse(report.last.at));
+    reports
+}
+
+/// Who reaches the host around Cloudflare: the most handshakes first.
+pub fn outsiders(by_name: &BTreeMap<String, Evidence>) -> Vec<OutsiderReport> {
+    let mut reports: Vec<_> = notices::merged(by_name)
+        .into_iter()
+        .map(|(network, outsider)| OutsiderReport {
+            network: network.to_owned(),
+            handshakes: outsider.handshakes,
+            requests: outsider.requests,
+            first_seen: outsider.first_seen,
+            last_seen: outsider.last_seen,
+            reason: outsider.reason,
+            path: outsider.path,
+            user_agent: outsider.user_agent,
+        })
+        .collect();
+    reports.sort_by_key(|report| Reverse(report.handshakes));
+    reports
+}
+
+fn example(failure: &Failure, host: &str, recogniser: &Recogniser<'_>) -> FailureExample {
+    let certificate = failure.certificate.as_ref().map(|leaf| FailedCertificateReport {
+        sha256: leaf.sha256,
+        subject: leaf.subject.clone(),
+        issuer: leaf.issuer.clone(),
+        not_after: leaf.not_after,
+        known_as: recogniser.known_as(leaf.sha256, host),
+    });
+    FailureExample {
+        at: failure.at,
+        client_address: failure.peer.ip().to_canonical().to_string(),
+        server_name: failure.server_name.clone(),
+        certificate,
+    }
+}
+
+#[cfg(test)]
+#[path = "explain_tests.rs"]
+mod tests;

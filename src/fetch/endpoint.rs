@@ -1,0 +1,104 @@
+//! Where a server is, as people write it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use http::Uri;
+
+/// A server: `http://HOST:PORT/PREFIX`, `https://…`, or `unix:/run/originlock/admin.sock`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endpoint {
+    pub(super) place: Place,
+    /// What every path begins with; empty, or `/…` without a `/` at its end.
+    pub(super) base_path: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    Tcp { host: String, port: u16 },
+    Tls { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+/// Why a text is no endpoint. Never repeats the text: it may hold a password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EndpointError {
+    #[error("write http://HOST:PORT, https://HOST:PORT or unix:/PATH")]
+    Form,
+    #[error("a unix socket needs its absolute path: unix:/run/originlock/admin.sock")]
+    RelativePath,
+    #[error("a user and password in the address are not taken; give a token in a file")]
+    UserInfo,
+    #[error("a query or fragment has no meaning here")]
+    Query,
+}
+
+impl Endpoint {
+    /// Reads what [`fmt::Display`] writes; the port may be left out.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write.
+    pub fn parse(text: &str) -> Result<Self, EndpointError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path);
+            return match path.is_absolute() {
+                true => Ok(Self::unix(path)),
+                false => Err(EndpointError::RelativePath),
+            };
+        }
+        let uri: Uri = text.parse().map_err(|_| EndpointError::Form)?;
+        let authority = uri.authority().ok_or(EndpointError::Form)?;
+        if authority.as_str().contains('@') {
+            return Err(EndpointError::UserInfo);
+        }
+        if uri.query().is_some() || text.contains('#') {
+            return Err(EndpointError::Query);
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let has_port = authority.as_str() != authority.host();
+        if host.is_empty() || (has_port && authority.port_u16().is_none()) {
+            return Err(EndpointError::Form);
+        }
+        let place = match uri.scheme_str() {
+            Some("http") => Place::Tcp { host, port: authority.port_u16().unwrap_or(80) },
+            Some("https") => Place::Tls { host, port: authority.port_u16().unwrap_or(443) },
+            _ => return Err(EndpointError::Form),
+        };
+        Ok(Self { place, base_path: uri.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// A unix socket.
+    pub fn unix(path: PathBuf) -> Self {
+        Self { place: Place::Unix(path), base_path: String::new() }
+    }
+
+    /// Whether whoever listens there is protected by the file system alone.
+    pub fn is_unix(&self) -> bool {
+        matches!(self.place, Place::Unix(_))
+    }
+
+    /// What the `Host` header says.
+    pub(super) fn host(&self) -> String {
+        match &self.place {
+            Place::Tcp { host, port } | Place::Tls { host, port } => authority(host, *port),
+            Place::Unix(_) => "localhost".to_owned(),
+        }
+    }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Tcp { host, port } => write!(f, "http://{}{}", authority(host, *port), self.base_path),
+            Place::Tls { host, port } => write!(f, "https://{}{}", authority(host, *port), self.base_path),
+            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
