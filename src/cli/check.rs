@@ -29,11 +29,11 @@ pub(super) fn run(path: &Path, format: OutputFormat) -> anyhow::Result<Ended> {
         OutputFormat::Text => {
             output::problems(&problems, format);
             let mut out = io::stdout().lock();
-            snapshot.all.iter().try_for_each(|host| write!(out, "{}", describe(host, &snapshot)))?;
+            snapshot.all.iter().try_for_each(|host| write!(out, "{}", describe(host)))?;
             writeln!(out, "{}: this configuration can be used ({} host blocks)", path.display(), snapshot.all.len())?;
         }
         OutputFormat::Json => {
-            let hosts: Vec<_> = snapshot.all.iter().map(|host| Entry::of(server::unseen(host, &snapshot))).collect();
+            let hosts: Vec<_> = snapshot.all.iter().map(|host| Entry::of(server::unseen(host))).collect();
             writeln!(io::stdout(), "{}", serde_json::json!({ "hosts": hosts, "problems": problems.to_json() }))?;
         }
     }
@@ -87,8 +87,8 @@ impl Entry {
     }
 }
 
-fn describe(host: &Host, snapshot: &Snapshot) -> String {
-    let view = server::unseen(host, snapshot);
+fn describe(host: &Host) -> String {
+    let view = server::unseen(host);
     let mut text = format!("{}\n  mode         {}\n", view.names.join(", "), mode(view.mode));
     if let Some(bundle) = host.client_auth.trust().and_then(|trust| trust.bundle()) {
         for ca in bundle.certificates() {

@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 
 use super::advice::{self, Circumstances};
 use super::known::Recogniser;
-use super::network::Network;
-use super::notices;
 use super::report::{FailedCertificateReport, FailureExample, FailureReport, OutsiderReport};
 use super::tally::{Evidence, Failure, FirstAndLast};
 use crate::policy::client_auth::Mode;
-use crate::policy::verdict::Reason;
 
 /// The failures of one host by kind, the latest first. `host` is the first of its names.
 pub fn failures(
@@ -19,18 +16,11 @@ pub fn failures(
     by_name: &BTreeMap<String, Evidence>,
     recogniser: &Recogniser<'_>,
 ) -> Vec<FailureReport> {
-    let mut kinds: BTreeMap<(Network, Reason), (u64, FirstAndLast)> = BTreeMap::new();
-    for (kind, seen) in by_name.values().flat_map(|evidence| &evidence.failures) {
-        kinds.entry(*kind).and_modify(|(_, known)| known.merge(seen.clone())).or_insert_with(|| (0, seen.clone()));
-    }
-    for (kind, number) in by_name.values().flat_map(|evidence| &evidence.handshakes) {
-        if let Some((sum, _)) = kinds.get_mut(kind) {
-            *sum = sum.saturating_add(*number);
-        }
-    }
-    let mut reports: Vec<_> = kinds
+    let mut whole = Evidence::of_all(by_name.values());
+    let mut reports: Vec<_> = std::mem::take(&mut whole.failures)
         .into_iter()
-        .map(|((network, reason), (handshakes, FirstAndLast { first, last }))| {
+        .map(|((network, reason), FirstAndLast { first, last })| {
+            let handshakes = whole.count(network, reason);
             let known = last.certificate.as_ref().and_then(|leaf| recogniser.recognise(leaf.sha256, host));
             let circumstances = Circumstances { host, mode, network, reason, known, last: &last };
             let (cause, next_step) = advice::on(&circumstances);
@@ -45,10 +35,11 @@ pub fn failures(
 
 /// Who reaches the host around Cloudflare: the most handshakes first.
 pub fn outsiders(by_name: &BTreeMap<String, Evidence>) -> Vec<OutsiderReport> {
-    let mut reports: Vec<_> = notices::merged(by_name)
+    let mut reports: Vec<_> = Evidence::of_all(by_name.values())
+        .outsiders
         .into_iter()
         .map(|(network, outsider)| OutsiderReport {
-            network: network.to_owned(),
+            network,
             handshakes: outsider.handshakes,
             requests: outsider.requests,
             first_seen: outsider.first_seen,

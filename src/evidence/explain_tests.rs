@@ -3,7 +3,9 @@ use std::net::SocketAddr;
 use super::*;
 use crate::clock::Timestamp;
 use crate::evidence::known::{Known, KnownCertificates};
+use crate::evidence::network::Network;
 use crate::evidence::tally::{FailedCertificate, Outsider};
+use crate::policy::verdict::Reason;
 use crate::x509::Fingerprint;
 
 fn time(text: &str) -> Timestamp {

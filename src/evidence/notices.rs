@@ -37,7 +37,8 @@ pub(super) fn of(gate: &Gate, case: &Case<'_>) -> Vec<String> {
 
 /// The origin-leak report in one sentence.
 fn outsiders(case: &Case<'_>) -> Option<String> {
-    let mut all: Vec<_> = merged(case.by_name).into_iter().collect();
+    let whole = Evidence::of_all(case.by_name.values());
+    let mut all: Vec<_> = whole.outsiders.iter().collect();
     if all.is_empty() {
         return None;
     }
@@ -72,15 +73,6 @@ fn about(network: &str, outsider: &Outsider) -> String {
         }
     }
     text + ")"
-}
-
-/// Sources outside Cloudflare of all names together.
-pub(super) fn merged(by_name: &BTreeMap<String, Evidence>) -> BTreeMap<&str, Outsider> {
-    let mut all: BTreeMap<&str, Outsider> = BTreeMap::new();
-    for (network, outsider) in by_name.values().flat_map(|evidence| &evidence.outsiders) {
-        all.entry(network).and_modify(|known| known.merge(outsider.clone())).or_insert_with(|| outsider.clone());
-    }
-    all
 }
 
 /// What fails although the gate lets the host pass.

@@ -54,7 +54,7 @@ fn outsider(handshakes: u64, requests: u64, path: Option<&str>) -> Outsider {
         first_seen: now(),
         last_seen: now(),
         reason: Reason::NoCertificate,
-        last_request: path.map(|_| now()),
+        last_request: None,
         path: path.map(str::to_owned),
         user_agent: None,
     }

@@ -119,6 +119,13 @@ impl Evidence {
         self.handshakes.get(&(network, reason)).copied().unwrap_or(0)
     }
 
+    /// What all `parts` add up to.
+    pub fn of_all<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut whole = Self::default();
+        parts.into_iter().for_each(|part| whole.merge(part.clone()));
+        whole
+    }
+
     /// Adds what was seen elsewhere: of another name, or by another machine. The order does not matter.
     pub fn merge(&mut self, other: Self) {
         let Self { handshakes, edges, requests, certificates, failures, outsiders } = other;

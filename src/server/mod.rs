@@ -35,7 +35,6 @@ use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
 use crate::evidence::ledger::Ledger;
-use crate::evidence::readiness::Gate;
 use crate::evidence::recorder::Recent;
 use crate::proxy::admission::Admission;
 use crate::proxy::worker::Shared;
@@ -122,9 +121,7 @@ impl Server {
         let listeners = Arc::new(OnceLock::new());
         let telling = Telling {
             shared: Arc::clone(&shared),
-            ledger: Arc::clone(shared.observer.ledger()),
             evidence_file: keeper.path().map(Path::to_owned),
-            gate: Gate::default(),
             config: path,
             started_at: shared.clock.now(),
             listeners: Arc::clone(&listeners),

@@ -7,17 +7,18 @@ use std::sync::{Arc, OnceLock};
 
 use crate::admin::control::View;
 use crate::clock::Timestamp;
+use crate::evidence::explain;
+use crate::evidence::known::Recogniser;
 use crate::evidence::ledger::{Ledger, Span};
 use crate::evidence::network::Network;
-use crate::evidence::readiness::{Case, Gate, Readiness, TrustFacts};
+use crate::evidence::readiness::{Case, Readiness, TrustFacts};
 use crate::evidence::report::{
     CertificateReport, CertificateRole, CertificatesReport, EvidenceReport, FailureReport, FailuresReport, HostDetail,
     HostReport, HostsReport, SourceReport, StatusReport, TrustReport,
 };
 use crate::evidence::tally::Evidence;
 use crate::hostname::HostPattern;
-use crate::policy::bundle::CaBundle;
-use crate::policy::cloudflare_ca::SharedCa;
+use crate::policy::bundle::{CaBundle, CaCertificate};
 use crate::policy::trust::Trust;
 use crate::proxy::worker::Shared;
 use crate::snapshot::Snapshot;
@@ -29,10 +30,8 @@ mod told;
 /// Tells of whatever snapshot is in force when it is asked.
 pub struct Telling {
     pub shared: Arc<Shared>,
-    pub ledger: Arc<Ledger>,
-    /// `None`: a restart forgets it.
+    /// The file that evidence survives in. `None`: a restart forgets it.
     pub evidence_file: Option<PathBuf>,
-    pub gate: Gate,
     /// The main configuration file.
     pub config: PathBuf,
     pub started_at: Timestamp,
@@ -45,15 +44,27 @@ struct Seen<'a> {
     host: &'a Host,
     facts: TrustFacts,
     by_name: BTreeMap<String, Evidence>,
-    gate: &'a Gate,
     now: Timestamp,
 }
 
 impl Telling {
-    fn see<'a>(&'a self, host: &'a Host, snapshot: &Snapshot, now: Timestamp) -> Seen<'a> {
-        let by_name = self.ledger.evidence(&host.name, self.gate.window, now);
-        Seen { host, facts: facts(host), by_name, gate: &self.gate, now }
+    fn ledger(&self) -> &Ledger {
+        self.shared.observer.ledger()
     }
+
+    fn see<'a>(&self, host: &'a Host, now: Timestamp) -> Seen<'a> {
+        let by_name = self.ledger().evidence(&host.name, host.gate.window, now);
+        Seen { host, facts: facts(host), by_name, now }
+    }
+
+    fn see_all<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Vec<Seen<'a>> {
+        snapshot.all.iter().map(|host| self.see(host, now)).collect()
+    }
+}
+
+/// Someone who knows the certificates of all hosts.
+fn recogniser<'a>(snapshot: &'a Snapshot, all: &'a [Seen<'a>]) -> Recogniser<'a> {
+    snapshot.known.recogniser(all.iter().map(|seen| (&*seen.host.name, &seen.by_name)))
 }
 
 impl View for Telling {
@@ -65,48 +76,52 @@ impl View for Telling {
             generation: self.shared.current.generation(),
             config: self.config.display().to_string(),
             listeners: self.listeners.get().into_iter().flatten().map(ToString::to_string).collect(),
-            networks: self.ledger.networks(),
+            networks: self.ledger().networks(),
             evidence_file: self.evidence_file.as_ref().map(|file| file.display().to_string()),
-            unknown_names: self.ledger.unknown_names(self.shared.clock.now()),
+            unknown_names: self.ledger().unknown_names(self.shared.clock.now()),
             may_change: false,
         }
     }
 
     fn hosts(&self) -> HostsReport {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
-        let hosts = snapshot.all.iter().map(|host| self.see(host, &snapshot, at).report(&snapshot)).collect();
+        let hosts = snapshot.all.iter().map(|host| self.see(host, at).report()).collect();
         HostsReport { at, hosts }
     }
 
     fn host(&self, name: &str) -> Option<HostDetail> {
         let (snapshot, now) = (self.shared.current.load(), self.shared.clock.now());
         let host = snapshot.hosts.get(&HostPattern::parse(name).ok()?)?;
-        let seen = self.see(host, &snapshot, now);
+        let all = self.see_all(&snapshot, now);
+        let recogniser = recogniser(&snapshot, &all);
+        let seen = all.iter().find(|seen| seen.host.name == host.name)?;
         Some(HostDetail {
-            last_hour: self.ledger.columns(&host.name, Span::Hour, now),
-            last_week: self.ledger.columns(&host.name, Span::Week, now),
+            last_hour: self.ledger().columns(&host.name, Span::Hour, now),
+            last_week: self.ledger().columns(&host.name, Span::Week, now),
             by_name: seen.by_name.iter().map(|(name, evidence)| (name.clone(), seen.evidence_of([evidence]))).collect(),
-            certificates: soonest_first(seen.certificates().chain(authorities(host)).collect()),
-            failures: seen.failures(),
-            outsiders: told::outsiders(seen.by_name.values()),
-            host: seen.report(&snapshot),
+            certificates: soonest_first([seen.certificates(&recogniser), authorities(host, &recogniser)].concat()),
+            failures: seen.failures(&recogniser),
+            outsiders: explain::outsiders(&seen.by_name),
+            host: seen.report(),
         })
     }
 
     fn certificates(&self) -> CertificatesReport {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
-        let of_hosts =
-            snapshot.all.iter().flat_map(|host| self.see(host, &snapshot, at).certificates().collect::<Vec<_>>());
-        let cas = snapshot.cas.values().flat_map(|ca| bundled(&ca.bundle));
+        let all = self.see_all(&snapshot, at);
+        let recogniser = recogniser(&snapshot, &all);
+        let of_hosts = all.iter().flat_map(|seen| seen.certificates(&recogniser));
+        let cas = snapshot.cas.values().flat_map(|ca| bundled(&ca.bundle, &recogniser));
         CertificatesReport { at, certificates: soonest_first(of_hosts.chain(cas).collect()) }
     }
 
     fn failures(&self, host: Option<&str>) -> FailuresReport {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
         let one = host.and_then(|name| snapshot.hosts.get(&HostPattern::parse(name).ok()?));
-        let hosts: Vec<_> = if host.is_some() { one.into_iter().collect() } else { snapshot.all.iter().collect() };
-        let mut failures: Vec<_> =
-            hosts.into_iter().flat_map(|host| self.see(host, &snapshot, at).failures()).collect();
+        let all = self.see_all(&snapshot, at);
+        let recogniser = recogniser(&snapshot, &all);
+        let asked = |seen: &&Seen<'_>| host.is_none() || one.is_some_and(|one| one.name == seen.host.name);
+        let mut failures: Vec<_> = all.iter().filter(asked).flat_map(|seen| seen.failures(&recogniser)).collect();
         failures.sort_by_key(|failure| std::cmp::Reverse(failure.last.at));
         FailuresReport { at, failures }
     }
@@ -117,46 +132,47 @@ impl View for Telling {
     }
 
     fn network(&self, address: IpAddr) -> Network {
-        self.ledger.network_of(address)
+        self.ledger().network_of(address)
     }
 }
 
 impl Seen<'_> {
-    fn report(&self, snapshot: &Snapshot) -> HostReport {
+    fn report(&self) -> HostReport {
         let case =
             Case { mode: self.host.client_auth.mode(), trust: self.facts, by_name: &self.by_name, now: self.now };
         HostReport {
-            readiness: self.gate.judge(&case),
+            readiness: self.host.gate.judge(&case),
             evidence: self.evidence_of(self.by_name.values()),
-            ..unseen(self.host, snapshot)
+            ..unseen(self.host)
         }
     }
 
     fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence> + Clone) -> EvidenceReport {
-        told::evidence(self.gate.window, parts)
+        told::evidence(self.host.gate.window, parts)
     }
 
     /// Its own, and those that its clients presented.
-    fn certificates(&self) -> impl Iterator<Item = CertificateReport> {
+    fn certificates(&self, recogniser: &Recogniser<'_>) -> Vec<CertificateReport> {
         let host = &self.host.name;
         let own = self.host.certificate.chain().first().map(CertificateSummary::read);
-        let own = own.and_then(|leaf| told::certificate(CertificateRole::Server, Some(host), &leaf));
-        own.into_iter().chain(told::client_certificates(host, self.by_name.values()))
+        let own = own.and_then(|leaf| told::certificate(CertificateRole::Server, Some(host), &leaf, recogniser));
+        let of_clients = told::client_certificates(host, self.by_name.values(), recogniser);
+        own.into_iter().chain(of_clients).collect()
     }
 
-    fn failures(&self) -> Vec<FailureReport> {
-        told::failures(&self.host.name, self.by_name.values())
+    fn failures(&self, recogniser: &Recogniser<'_>) -> Vec<FailureReport> {
+        explain::failures(&self.host.name, self.host.client_auth.mode(), &self.by_name, recogniser)
     }
 }
 
 /// One host as it is configured, without anything that was seen.
-pub fn unseen(host: &Host, snapshot: &Snapshot) -> HostReport {
+pub fn unseen(host: &Host) -> HostReport {
     let leaf = host.certificate.chain().first().map(CertificateSummary::read);
     HostReport {
         name: host.name.to_string(),
         names: host.names.iter().map(ToString::to_string).collect(),
         mode: host.client_auth.mode(),
-        trust: host.client_auth.trust().map(|trust| trust_report(trust, host, snapshot)),
+        trust: host.client_auth.trust().map(|trust| trust_report(trust)),
         certificate_not_after: leaf.and_then(|leaf| Some(leaf.fields?.not_after)),
         upstream: host.upstream.addresses().map(ToString::to_string).collect(),
         source: Some(SourceReport {
@@ -169,7 +185,8 @@ pub fn unseen(host: &Host, snapshot: &Snapshot) -> HostReport {
     }
 }
 
-fn trust_report(trust: &Trust, host: &Host, snapshot: &Snapshot) -> TrustReport {
+fn trust_report(trust: &Trust) -> TrustReport {
+    let facts = TrustFacts::of(trust);
     let bundle = trust.bundle();
     let anchors = bundle.map(|bundle| bundle.certificates()).unwrap_or_default();
     TrustReport {
@@ -177,8 +194,8 @@ fn trust_report(trust: &Trust, host: &Host, snapshot: &Snapshot) -> TrustReport 
         ca: bundle.map(|bundle| bundle.name().to_owned()).into_iter().collect(),
         pins: trust.pins().len(),
         ca_not_after: anchors.iter().filter_map(|ca| Some(ca.summary.fields.as_ref()?.not_after)).min(),
-        crl_next_update: facts(host).crl_next_update,
-        cloudflare_shared_ca: anchors.iter().any(|ca| SharedCa::recognise(ca.summary.fingerprint).is_some()),
+        crl_next_update: facts.crl_next_update,
+        cloudflare_shared_ca: facts.cloudflare_shared_ca,
     }
 }
 
@@ -187,12 +204,14 @@ pub fn facts(host: &Host) -> TrustFacts {
     host.client_auth.trust().map(|trust| TrustFacts::of(trust)).unwrap_or_default()
 }
 
-fn authorities(host: &Host) -> impl Iterator<Item = CertificateReport> {
-    host.client_auth.trust().and_then(|trust| trust.bundle()).into_iter().flat_map(|bundle| bundled(bundle))
+fn authorities(host: &Host, recogniser: &Recogniser<'_>) -> Vec<CertificateReport> {
+    let bundle = host.client_auth.trust().and_then(|trust| trust.bundle());
+    bundle.into_iter().flat_map(|bundle| bundled(bundle, recogniser)).collect()
 }
 
-fn bundled(bundle: &CaBundle) -> impl Iterator<Item = CertificateReport> {
-    bundle.certificates().iter().filter_map(|ca| told::certificate(CertificateRole::Ca, None, &ca.summary))
+fn bundled(bundle: &CaBundle, recogniser: &Recogniser<'_>) -> impl Iterator<Item = CertificateReport> {
+    let told = |ca: &CaCertificate| told::certificate(CertificateRole::Ca, None, &ca.summary, recogniser);
+    bundle.certificates().iter().filter_map(told)
 }
 
 /// One CA may stand in several bundles.

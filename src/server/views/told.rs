@@ -1,16 +1,13 @@
 //! Evidence in the words of the API: several names' parts added up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::evidence::known::Recogniser;
 use crate::evidence::network::Network;
-use crate::evidence::report::{
-    CertificateReport, CertificateRole, EvidenceReport, FailedCertificateReport, FailureExample, FailureReport,
-    NetworkReport, OutsiderReport, SeenReport,
-};
-use crate::evidence::tally::{Evidence, Failure, FirstAndLast, Outsider, SeenCertificate};
-use crate::policy::cloudflare_ca::SharedCa;
+use crate::evidence::report::{CertificateReport, CertificateRole, EvidenceReport, NetworkReport, SeenReport};
+use crate::evidence::tally::{Evidence, SeenCertificate};
 use crate::policy::verdict::Reason;
 use crate::x509::{CertificateSummary, Fingerprint};
 
@@ -57,6 +54,7 @@ pub(super) fn certificate(
     role: CertificateRole,
     host: Option<&str>,
     summary: &CertificateSummary,
+    recogniser: &Recogniser<'_>,
 ) -> Option<CertificateReport> {
     let fields = summary.fields.as_ref()?;
     Some(CertificateReport {
@@ -66,17 +64,17 @@ pub(super) fn certificate(
         subject: fields.subject.clone(),
         issuer: fields.issuer.clone(),
         not_after: fields.not_after,
-        known_as: known_as(summary.fingerprint),
+        known_as: recogniser.known_as(summary.fingerprint, host.unwrap_or_default()),
         seen: None,
     })
 }
 
 /// What clients of `host` presented.
-pub(super) fn client_certificates<'e>(host: &str, parts: impl Iterator<Item = &'e Evidence>) -> Vec<CertificateReport> {
-    let mut by_kind: BTreeMap<(Network, Fingerprint), SeenCertificate> = BTreeMap::new();
-    for (kind, seen) in parts.flat_map(|part| &part.certificates) {
-        by_kind.entry(*kind).and_modify(|known| add(known, seen)).or_insert_with(|| seen.clone());
-    }
+pub(super) fn client_certificates<'e>(
+    host: &str,
+    parts: impl Iterator<Item = &'e Evidence>,
+    recogniser: &Recogniser<'_>,
+) -> Vec<CertificateReport> {
     let told = |((network, sha256), seen): ((Network, Fingerprint), SeenCertificate)| CertificateReport {
         role: CertificateRole::Client,
         host: Some(host.to_owned()),
@@ -84,7 +82,7 @@ pub(super) fn client_certificates<'e>(host: &str, parts: impl Iterator<Item = &'
         subject: seen.subject,
         issuer: seen.issuer,
         not_after: seen.not_after,
-        known_as: known_as(sha256),
+        known_as: recogniser.known_as(sha256, host),
         seen: Some(SeenReport {
             network,
             reason: seen.reason,
@@ -93,102 +91,5 @@ pub(super) fn client_certificates<'e>(host: &str, parts: impl Iterator<Item = &'
             handshakes: seen.handshakes,
         }),
     };
-    by_kind.into_iter().map(told).collect()
-}
-
-fn add(known: &mut SeenCertificate, seen: &SeenCertificate) {
-    if seen.last_seen > known.last_seen {
-        known.reason = seen.reason;
-    }
-    known.first_seen = known.first_seen.min(seen.first_seen);
-    known.last_seen = known.last_seen.max(seen.last_seen);
-    known.handshakes += seen.handshakes;
-}
-
-/// Why handshakes of `host` failed, the latest kind first.
-pub(super) fn failures<'e>(host: &str, parts: impl Iterator<Item = &'e Evidence>) -> Vec<FailureReport> {
-    let mut kinds: BTreeMap<(Network, Reason), (FirstAndLast, u64)> = BTreeMap::new();
-    for part in parts {
-        for ((network, reason), failure) in &part.failures {
-            let count = part.count(*network, *reason);
-            kinds
-                .entry((*network, *reason))
-                .and_modify(|(known, known_count)| {
-                    known.first = known.first.clone().min(failure.first.clone());
-                    known.last = known.last.clone().max(failure.last.clone());
-                    *known_count += count;
-                })
-                .or_insert_with(|| (failure.clone(), count));
-        }
-    }
-    let mut failures: Vec<_> = kinds
-        .into_iter()
-        .map(|((network, reason), (failure, handshakes))| FailureReport {
-            host: host.to_owned(),
-            network,
-            reason,
-            handshakes,
-            first: example(failure.first),
-            last: example(failure.last),
-            cause: reason.explanation().to_owned(),
-            next_step: String::new(),
-        })
-        .collect();
-    failures.sort_by_key(|failure| std::cmp::Reverse(failure.last.at));
-    failures
-}
-
-fn example(failure: Failure) -> FailureExample {
-    FailureExample {
-        at: failure.at,
-        client_address: failure.peer.ip().to_string(),
-        server_name: failure.server_name,
-        certificate: failure.certificate.map(|certificate| FailedCertificateReport {
-            sha256: certificate.sha256,
-            known_as: known_as(certificate.sha256),
-            subject: certificate.subject,
-            issuer: certificate.issuer,
-            not_after: certificate.not_after,
-        }),
-    }
-}
-
-/// Who reaches the origin around Cloudflare, the most handshakes first.
-pub(super) fn outsiders<'e>(parts: impl Iterator<Item = &'e Evidence>) -> Vec<OutsiderReport> {
-    let mut by_network: BTreeMap<&str, Outsider> = BTreeMap::new();
-    for (network, outsider) in parts.flat_map(|part| &part.outsiders) {
-        let known = by_network.entry(network);
-        known.and_modify(|known| join(known, outsider)).or_insert_with(|| outsider.clone());
-    }
-    let mut outsiders: Vec<_> = by_network
-        .into_iter()
-        .map(|(network, outsider)| OutsiderReport {
-            network: network.to_owned(),
-            handshakes: outsider.handshakes,
-            requests: outsider.requests,
-            first_seen: outsider.first_seen,
-            last_seen: outsider.last_seen,
-            reason: outsider.reason,
-            path: outsider.path,
-            user_agent: outsider.user_agent,
-        })
-        .collect();
-    outsiders.sort_by_key(|outsider| std::cmp::Reverse(outsider.handshakes));
-    outsiders
-}
-
-fn join(known: &mut Outsider, other: &Outsider) {
-    if other.last_seen > known.last_seen {
-        known.reason = other.reason;
-        known.path = other.path.clone().or(known.path.take());
-        known.user_agent = other.user_agent.clone().or(known.user_agent.take());
-    }
-    known.first_seen = known.first_seen.min(other.first_seen);
-    known.last_seen = known.last_seen.max(other.last_seen);
-    known.handshakes += other.handshakes;
-    known.requests += other.requests;
-}
-
-fn known_as(sha256: Fingerprint) -> Option<String> {
-    SharedCa::recognise(sha256).map(|_| "the CA that all of Cloudflare's customers share".to_owned())
+    Evidence::of_all(parts).certificates.into_iter().map(told).collect()
 }
