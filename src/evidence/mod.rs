@@ -14,6 +14,7 @@ pub mod report;
 pub mod requests;
 mod sets;
 pub mod strangers;
+mod sums;
 pub mod tally;
 pub mod window;
-mod wording;
+pub mod wording;
