@@ -153,8 +153,8 @@ impl Seen<'_> {
         }
     }
 
-    fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence> + Clone) -> EvidenceReport {
-        told::evidence(self.host.gate.window, parts)
+    fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence>) -> EvidenceReport {
+        EvidenceReport::of(self.host.gate.window, parts)
     }
 
     /// Its own, and those that its clients presented.
