@@ -6,6 +6,7 @@ pub mod demo;
 mod descriptors;
 mod error;
 mod evidence;
+mod keeper;
 pub mod panics;
 mod reload;
 mod stage;
@@ -13,13 +14,14 @@ mod views;
 mod worker;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use self::admin::{AdminThread, HealthChecks};
 use self::control::Reloading;
 pub use self::error::StartError;
+use self::keeper::{Keeper, SaveHandle};
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
 use self::stage::{Stage, Stages};
@@ -48,6 +50,8 @@ use crate::tls::tickets::TicketKeys;
 #[derive(Debug, Default)]
 pub struct Options {
     pub clock: Clock,
+    /// Where the service manager has a service keep its state.
+    pub state: Option<PathBuf>,
     /// What the log's own queue dropped.
     pub line_drops: LineDrops,
 }
@@ -64,6 +68,7 @@ pub struct Server {
     workers: Vec<WorkerThread>,
     admin: AdminThread,
     recorder: RecorderThread,
+    keeper: Keeper,
 }
 
 impl Server {
@@ -92,7 +97,11 @@ impl Server {
         reload::warn_of_overflow(&metrics);
         let recent = Arc::new(Recent::default());
         let ledger = Arc::new(Ledger::default());
-        ledger.adopt(&evidence::subjects(&snapshot), options.clock.now());
+        let store = Keeper::recall(&config, options.state, &ledger, &options.clock);
+        evidence::follow(&ledger, &snapshot, options.clock.now());
+        metrics.follow(Arc::clone(&ledger), options.clock.clone());
+        let keeper = Keeper::start(store, config.evidence.save, &ledger, &metrics, &options.clock)
+            .map_err(StartError::Thread)?;
         let (observer, recorder) =
             Observer::start(Arc::clone(&metrics), recent, ledger, config.limits.log_queue, options.line_drops)
                 .map_err(StartError::Thread)?;
@@ -112,6 +121,7 @@ impl Server {
         let listeners = Arc::new(OnceLock::new());
         let telling = Telling {
             shared: Arc::clone(&shared),
+            evidence_file: keeper.path().map(Path::to_owned),
             config: path,
             started_at: shared.clock.now(),
             listeners: Arc::clone(&listeners),
@@ -134,7 +144,7 @@ impl Server {
         let addresses = listeners.get_or_init(|| addresses).clone();
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
-        Ok(Self { shared, reloading, readiness, addresses, drain_limit, stages, workers, admin, recorder })
+        Ok(Self { shared, reloading, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper })
     }
 
     /// Where it listens, with real ports.
@@ -157,6 +167,16 @@ impl Server {
         self.shared.observer.ledger()
     }
 
+    /// Has the next connection from `peer` be told but not counted: this process is about to connect to itself from there.
+    pub fn expect_own(&self, peer: SocketAddr) {
+        self.shared.observer.expect_own(peer);
+    }
+
+    /// The file that evidence survives in, if there is one.
+    pub fn evidence_file(&self) -> Option<&Path> {
+        self.keeper.path()
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         self.shared.observer.metrics()
@@ -169,8 +189,7 @@ impl Server {
 
     /// Stops accepting; what runs may finish within the configured time. Returns at once.
     pub fn drain(&self) {
-        self.readiness.set(ReadyState::Draining);
-        self.stages.enter(Stage::Drain(self.drain_limit));
+        self.ending().drain();
     }
 
     /// Ends what still runs. Returns at once.
@@ -180,7 +199,12 @@ impl Server {
 
     /// A handle to [`Self::drain`] and [`Self::cut`] from elsewhere, while someone waits in [`Self::join`].
     pub fn ending(&self) -> Ending {
-        Ending { readiness: Arc::clone(&self.readiness), stages: self.stages.clone(), drain_limit: self.drain_limit }
+        Ending {
+            readiness: Arc::clone(&self.readiness),
+            stages: self.stages.clone(),
+            drain_limit: self.drain_limit,
+            evidence: self.keeper.handle(),
+        }
     }
 
     /// Waits until all workers have ended. Says how many connections had to be cut.
@@ -188,6 +212,7 @@ impl Server {
         let cut = self.workers.into_iter().map(WorkerThread::join).sum();
         self.admin.join();
         self.recorder.finish();
+        self.keeper.finish();
         cut
     }
 }
@@ -198,6 +223,7 @@ pub struct Ending {
     readiness: Arc<Readiness>,
     stages: Stages,
     drain_limit: Duration,
+    evidence: SaveHandle,
 }
 
 impl Ending {
@@ -205,6 +231,8 @@ impl Ending {
     pub fn drain(&self) {
         self.readiness.set(ReadyState::Draining);
         self.stages.enter(Stage::Drain(self.drain_limit));
+        // Draining may take longer than whoever stops us has patience.
+        self.evidence.save();
     }
 
     /// See [`Server::cut`].

@@ -30,6 +30,8 @@ mod told;
 /// Tells of whatever snapshot is in force when it is asked.
 pub struct Telling {
     pub shared: Arc<Shared>,
+    /// The file that evidence survives in. `None`: a restart forgets it.
+    pub evidence_file: Option<PathBuf>,
     /// The main configuration file.
     pub config: PathBuf,
     pub started_at: Timestamp,
@@ -75,7 +77,7 @@ impl View for Telling {
             config: self.config.display().to_string(),
             listeners: self.listeners.get().into_iter().flatten().map(ToString::to_string).collect(),
             networks: self.ledger().networks(),
-            evidence_file: None,
+            evidence_file: self.evidence_file.as_ref().map(|file| file.display().to_string()),
             unknown_names: self.ledger().unknown_names(self.shared.clock.now()),
             may_change: false,
         }
