@@ -32,7 +32,7 @@ const DATA_PLANE: [&str; 3] = ["proxy", "tls", "snapshot"];
 const COMPANION: [&str; 2] = ["cloudflare", "rollout"];
 
 /// Outside crates and the only places that may name them: a module, or a file or folder in it.
-const HOMES: [(&str, &[&str]); 20] = [
+const HOMES: [(&str, &[&str]); 21] = [
     ("annotate_snippets", &["config", "cli"]),
     ("anyhow", &["cli", "main"]),
     ("axum", &["admin", "server/demo"]),
@@ -41,6 +41,7 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("hyper", &["proxy", "admin", "upstream", "fetch", "loadtest", "probe", "server/demo"]),
     ("hyper_util", &["proxy", "admin", "upstream", "fetch", "loadtest", "probe", "server/demo"]),
     ("idna", &["hostname"]),
+    ("ipnet", &["evidence"]),
     ("prometheus", &["telemetry/metrics"]),
     ("rcgen", &["pki", "server/demo"]),
     ("rustls", &["tls", "policy", "upstream", "snapshot", "fetch", "loadtest", "probe", "alert"]),

@@ -5,6 +5,7 @@ pub mod demo;
 mod descriptors;
 mod error;
 mod evidence;
+mod keeper;
 pub mod panics;
 mod reload;
 mod stage;
@@ -13,12 +14,13 @@ pub mod walk;
 mod worker;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use self::admin::{AdminThread, HealthChecks};
 pub use self::error::StartError;
+use self::keeper::{Keeper, SaveHandle};
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
 use self::stage::{Stage, Stages};
@@ -49,6 +51,8 @@ use crate::tls::tickets::TicketKeys;
 #[derive(Debug, Default)]
 pub struct Options {
     pub clock: Clock,
+    /// Where the service manager has a service keep its state.
+    pub state: Option<PathBuf>,
     /// What the log's own queue dropped.
     pub line_drops: LineDrops,
 }
@@ -65,6 +69,7 @@ pub struct Server {
     workers: Vec<WorkerThread>,
     admin: AdminThread,
     recorder: RecorderThread,
+    keeper: Keeper,
 }
 
 impl Server {
@@ -93,7 +98,11 @@ impl Server {
         reload::warn_of_overflow(&metrics);
         let recent = Arc::new(Recent::default());
         let ledger = Arc::new(Ledger::default());
-        ledger.adopt(&evidence::subjects(&snapshot), options.clock.now());
+        let store = Keeper::recall(&config, options.state, &ledger, &options.clock);
+        evidence::follow(&ledger, &snapshot, options.clock.now());
+        metrics.follow(Arc::clone(&ledger), options.clock.clone());
+        let keeper = Keeper::start(store, config.evidence.save, &ledger, &metrics, &options.clock)
+            .map_err(StartError::Thread)?;
         let (observer, recorder) =
             Observer::start(Arc::clone(&metrics), recent, ledger, config.limits.log_queue, options.line_drops)
                 .map_err(StartError::Thread)?;
@@ -114,6 +123,7 @@ impl Server {
         let listeners = Arc::new(OnceLock::new());
         let view: Arc<dyn View> = Arc::new(Telling {
             shared: Arc::clone(&shared),
+            evidence_file: keeper.path().map(Path::to_owned),
             config: path,
             started_at: shared.clock.now(),
             listeners: Arc::clone(&listeners),
@@ -138,7 +148,7 @@ impl Server {
         let addresses = listeners.get_or_init(|| addresses).clone();
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
-        Ok(Self { shared, walk, readiness, addresses, drain_limit, stages, workers, admin, recorder })
+        Ok(Self { shared, walk, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper })
     }
 
     /// Where it listens, with real ports.
@@ -159,6 +169,11 @@ impl Server {
     /// What handshakes and requests add up to.
     pub fn ledger(&self) -> &Arc<Ledger> {
         self.shared.observer.ledger()
+    }
+
+    /// Has the next connection from `peer` be told but not counted: this process is about to connect to itself from there.
+    pub fn expect_own(&self, peer: SocketAddr) {
+        self.shared.observer.expect_own(peer);
     }
 
     /// What is counted.
@@ -193,6 +208,7 @@ impl Server {
             readiness: Arc::clone(&self.readiness),
             stages: self.stages.clone(),
             drain_limit: self.drain_limit,
+            evidence: self.keeper.handle(),
         }
     }
 
@@ -201,6 +217,7 @@ impl Server {
         let cut = self.workers.into_iter().map(WorkerThread::join).sum();
         self.admin.join();
         self.recorder.finish();
+        self.keeper.finish();
         cut
     }
 }
@@ -212,6 +229,7 @@ pub struct Ending {
     readiness: Arc<Readiness>,
     stages: Stages,
     drain_limit: Duration,
+    evidence: SaveHandle,
 }
 
 impl Ending {
@@ -220,6 +238,8 @@ impl Ending {
         self.walk.end();
         self.readiness.set(ReadyState::Draining);
         self.stages.enter(Stage::Drain(self.drain_limit));
+        // Draining may take longer than whoever stops us has patience.
+        self.evidence.save();
     }
 
     /// See [`Server::cut`].

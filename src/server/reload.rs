@@ -59,8 +59,7 @@ impl Reloader {
         let limits = &loaded.config.limits;
         shared.admission.set_bounds(descriptors::connections(limits), limits.connections_per_address);
         let generation = snapshot.generation;
-        // Before the snapshot: what is judged under it finds its account.
-        shared.observer.ledger().adopt(&evidence::subjects(&snapshot), shared.clock.now());
+        evidence::follow(shared.observer.ledger(), &snapshot, shared.clock.now());
         shared.current.swap(snapshot);
         self.checks.watch(&shared.current.load());
         self.ground.metrics.reload_succeeded(generation, shared.clock.now());
@@ -95,6 +94,7 @@ fn warn_of_fixed_settings(old: &Config, new: &Config) -> Vec<String> {
     let addresses =
         |config: &Config| config.listeners.iter().map(|listener| listener.address.value).collect::<Vec<_>>();
     let admin = |config: &Config| config.admin.as_ref().map(|admin| admin.address.value.clone());
+    let file = |config: &Config| config.evidence.file.as_ref().map(|file| file.value.clone());
     for (setting, changed) in [
         ("[[listener]]", addresses(old) != addresses(new)),
         ("admin.address", admin(old) != admin(new)),
@@ -102,6 +102,8 @@ fn warn_of_fixed_settings(old: &Config, new: &Config) -> Vec<String> {
         ("[log]", (old.log.format, &old.log.level) != (new.log.format, &new.log.level)),
         ("limits.log_queue", old.limits.log_queue != new.limits.log_queue),
         ("limits.per_host_series", old.limits.per_host_series != new.limits.per_host_series),
+        ("evidence.file", file(old) != file(new)),
+        ("evidence.save_seconds", old.evidence.save != new.evidence.save),
         ("shutdown", old.shutdown != new.shutdown),
     ] {
         if changed {

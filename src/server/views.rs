@@ -32,6 +32,8 @@ mod told;
 /// Tells of whatever snapshot is in force when it is asked.
 pub struct Telling {
     pub shared: Arc<Shared>,
+    /// The file that evidence survives in. `None`: a restart forgets it.
+    pub evidence_file: Option<PathBuf>,
     /// The main configuration file.
     pub config: PathBuf,
     pub started_at: Timestamp,
@@ -80,7 +82,7 @@ impl View for Telling {
             config: self.config.display().to_string(),
             listeners: self.listeners.get().into_iter().flatten().map(ToString::to_string).collect(),
             networks: self.ledger().networks(),
-            evidence_file: None,
+            evidence_file: self.evidence_file.as_ref().map(|file| file.display().to_string()),
             unknown_names: self.ledger().unknown_names(self.shared.clock.now()),
             may_change: false,
         }
@@ -151,8 +153,8 @@ impl Seen<'_> {
         }
     }
 
-    fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence> + Clone) -> EvidenceReport {
-        told::evidence(self.host.gate.window, parts)
+    fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence>) -> EvidenceReport {
+        EvidenceReport::of(self.host.gate.window, parts)
     }
 
     /// Its own, and those that its clients presented.

@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use originlock::admin::control::Control;
-use originlock::evidence::network::Networks;
 use originlock::evidence::readiness::ShortfallKind;
 use originlock::evidence::report::{ModeReport, ModeRequest, ProblemReport};
 use originlock::policy::client_auth::Mode;
@@ -249,10 +248,8 @@ fn whoever_changes_the_mode_by_hand_need_not_confirm() {
 
 /// The tests' own address counts as Cloudflare's edge, and little evidence is enough.
 fn world_at_the_edge(host: HostSetup) -> World {
-    let world = World::builder().tables("[readiness]\nhandshakes = 5\nedge_addresses = 1\n").host(host).start();
-    let networks = Networks::parse("127.0.0.1", "the story's edge").expect("a range");
-    world.server().ledger().set_networks(networks);
-    world
+    let tables = "[evidence]\ncloudflare_ranges = \"edge.txt\"\n[readiness]\nhandshakes = 5\nedge_addresses = 1\n";
+    World::builder().tables(tables).host(host).start_with_file("edge.txt", "127.0.0.1\n")
 }
 
 /// Cloudflare asks for `name`, and is let in by its certificate.

@@ -60,6 +60,22 @@ impl World {
         self.server.take().expect("the server is taken once")
     }
 
+    /// Starts the proxy again, in the same folder and at the same time of day.
+    pub fn restart(&mut self) {
+        let server = self.take_server();
+        server.drain();
+        server.join();
+        self.start_again();
+    }
+
+    /// Starts the proxy that was taken and ended.
+    pub fn start_again(&mut self) {
+        let options = Options { clock: self.clock.clone(), ..Options::default() };
+        let server = Server::start(self.path("originlock.toml"), options).expect("the configuration is good");
+        self.server = Some(server);
+        self.seen.store(0, Ordering::Relaxed);
+    }
+
     /// A client without a certificate that asks for `name`.
     pub fn client(&self, name: &str) -> Client {
         Client::new(self.address(), name)
@@ -161,6 +177,12 @@ impl Builder {
         self
     }
 
+    /// A file in the configuration's folder.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.setup.files.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
     /// Starts the proxy, on the thread's log if it has one.
     pub fn start(self) -> World {
         self.start_at(now())
@@ -199,6 +221,9 @@ fn write_files(folder: &Path, setup: &Setup, echo: SocketAddr) {
         if let Some(list) = &ca.crl {
             write(&folder.join(format!("ca/{name}.crl")), list);
         }
+    }
+    for (name, text) in &setup.files {
+        write(&folder.join(name), text);
     }
     write(&folder.join("tls/site-ca.pem"), pki().site.certificate_pem());
     for host in &mut setup.hosts {
