@@ -15,7 +15,7 @@ fn world() -> World {
     let host = HostSetup::new(SHOP).observe("ours");
     let world = World::builder().tables(tables).host(host).start_with_file("admin.token", TOKEN);
     let networks = Networks::parse("127.0.0.1", "the story's edge").expect("a range");
-    world.server().ledger().set_networks(networks);
+    world.server().ledger().set_networks(networks.into());
     world
 }
 
