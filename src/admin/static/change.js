@@ -47,7 +47,7 @@ export class ChangeDialog {
         h("p", { class: "said" }, MEANING[plan.to]),
         plan.names.length > 1 && h("section", {}, h("h3", {}, "These names change together"), h("ul", { class: "names" }, plan.names.map((name) => h("li", { class: "machine" }, name)))),
         risky && h("section", { class: "trouble" }, h("h3", {}, `It is not ready: ${count(shortfalls.length, "thing is", "things are")} missing`), h("ul", {}, shortfalls.map(shortfall))),
-        enforcing && notices.length > 0 && h("section", {}, h("h3", {}, "What this cuts off"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, sentence(notice))))),
+        enforcing && notices.length > 0 && h("section", {}, h("h3", {}, "Before you enforce"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, sentence(notice))))),
         change(plan),
         enforcing && h(
           "label",

@@ -6,7 +6,7 @@ import { h, renew } from "./dom.js";
 import { Feed } from "./feed.js";
 import { count, countdown, daysLeft, learnTime, now, number, sentence, span, time, URGENT_DAYS } from "./format.js";
 import { blank, columnHead, estate, matching, needsAttention, PAGE_ROWS, rows } from "./hosts.js";
-import { certificateTable, failureList, noCertificates, noFailures, unknownNames } from "./lists.js";
+import { allFailures, certificateTable, noCertificates, unknownNames } from "./lists.js";
 import { hostPath } from "./api.js";
 
 const POLL_MS = 2000;
@@ -125,7 +125,7 @@ function draw() {
   drawTop();
   if (!state.hosts) return;
   drawHosts();
-  if (state.failures) renew(element("failures"), state.failures.length ? failureList(state.failures) : noFailures());
+  if (state.failures) renew(element("failures"), allFailures(state.failures));
   renew(element("unknown-names"), unknownNames(state.status.unknown_names));
   if (state.certificates) renew(element("certificates"), state.certificates.length ? certificateTable(state.certificates) : noCertificates());
   drawProcess();
