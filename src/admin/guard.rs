@@ -1,62 +1,69 @@
-//! What keeps web pages away from the admin side: the Host check, and headers that bind our own page.
+//! What keeps web pages away from the admin side: the checks of Host and Origin, and headers that bind our own page.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::listener::AdminListener;
-use super::problem::Problem;
+use super::{App, rights};
+use crate::hostname::Hostname;
+use crate::snapshot::admin::AdminAccess;
+use crate::telemetry::metrics::AdminDenial;
 
 /// Our page needs its own style, its own script and its own origin; it is never a frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
                                        connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
                                        frame-ancestors 'none'";
 
-/// The Host values that mean this listener. `None`: a Unix socket, which no web page can reach.
-#[derive(Clone, Debug)]
-pub(super) struct KnownHosts(Option<Arc<SocketAddr>>);
+/// Where a listener is bound. `None`: a Unix socket, which no web page can reach.
+pub(super) type Bound = Option<Arc<SocketAddr>>;
 
-impl KnownHosts {
-    pub(super) fn of(listener: &AdminListener) -> Self {
-        Self(listener.local_address().map(Arc::new))
-    }
-
-    /// A page of a stranger's site whose name was rebound to our address still sends that name. So the loopback names
-    /// pass with any port (a forwarded port has another one), the bound address with its own, and nothing else.
-    fn knows(&self, host: &str) -> bool {
-        let Some(bound) = self.0.as_deref() else { return true };
-        let (name, port) = split_port(host);
-        if name.eq_ignore_ascii_case("localhost") {
-            return true;
-        }
-        let Ok(address) = name.parse::<IpAddr>() else { return false };
-        let is_bound = bound.ip().is_unspecified() || bound.ip() == address;
-        address.is_loopback() || (is_bound && port.unwrap_or(80) == bound.port())
+/// Refuses requests that were meant for another host (DNS rebinding).
+pub(super) async fn check_host(State((app, bound)): State<(App, Bound)>, request: Request, next: Next) -> Response {
+    let known =
+        bound.is_none_or(|bound| host(request.headers()).is_some_and(|host| knows(&bound, &(app.access)(), host)));
+    match known {
+        true => next.run(request).await,
+        false => rights::deny(&app, AdminDenial::WrongHost),
     }
 }
 
-/// Refuses requests that were meant for another host (DNS rebinding).
-pub(super) async fn check_host(State(known): State<KnownHosts>, request: Request, next: Next) -> Response {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
+/// Whether a browser sent it on behalf of a page of another origin. A browser says so; what is no browser says nothing.
+pub(super) fn is_cross_site(headers: &HeaderMap, tls: bool) -> bool {
+    let scheme = if tls { "https" } else { "http" };
+    let is_ours = |origin: &HeaderValue| {
+        let authority = origin.to_str().ok().and_then(|origin| origin.strip_prefix(scheme)?.strip_prefix("://"));
+        authority.zip(host(headers)).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
+    };
+    let from_elsewhere = |site: &HeaderValue| !matches!(site.as_bytes(), b"same-origin" | b"none");
+    !headers.get_all(header::ORIGIN).iter().all(is_ours) || headers.get_all("sec-fetch-site").iter().any(from_elsewhere)
+}
+
+/// The one Host of a request.
+fn host(headers: &HeaderMap) -> Option<&str> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok(),
         _ => None,
-    };
-    if host.is_some_and(|host| known.knows(host)) {
-        return next.run(request).await;
     }
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "wrong_host",
-        "meant for another host",
-        "the Host header names neither the admin address nor localhost",
-        "ask by the address that is written under [admin], or by localhost",
-    )
-    .into_response()
+}
+
+/// A page of a stranger's site whose name was rebound to our address still sends that name. So the loopback names pass
+/// with any port (a forwarded port has another one), the bound address with its own, names that are ours, and nothing else.
+fn knows(bound: &SocketAddr, access: &AdminAccess, host: &str) -> bool {
+    let (name, port) = split_port(host);
+    if name.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    let Ok(address) = name.parse::<IpAddr>() else {
+        return Hostname::parse(name).is_ok_and(|name| access.knows(&name));
+    };
+    let default_port = if access.tls.is_some() { 443 } else { 80 };
+    let is_bound = bound.ip().is_unspecified() || bound.ip() == address;
+    address.is_loopback() || (is_bound && port.unwrap_or(default_port) == bound.port())
 }
 
 /// Adds what every answer carries.
@@ -110,10 +117,44 @@ mod tests {
             ("0.0.0.0:9090", "10.0.0.5:9090", true),
             ("0.0.0.0:9090", "evil.example:9090", false),
             ("[::]:9090", "[2001:db8::1]:9090", true),
+            ("10.0.0.5:9090", "originlock.internal", true),
+            ("127.0.0.1:9090", "Originlock.Internal:18080", true),
+            ("10.0.0.5:9090", "a.originlock.internal:9090", false),
         ] {
-            let known_hosts = KnownHosts(Some(Arc::new(bound.parse().expect("an address"))));
-            assert_eq!(known_hosts.knows(host), known, "{host} at {bound}");
+            let hostnames = vec![Hostname::parse("originlock.internal").expect("a hostname")];
+            let access = AdminAccess { hostnames, ..AdminAccess::default() };
+            let bound: SocketAddr = bound.parse().expect("an address");
+            assert_eq!(knows(&bound, &access, host), known, "{host} at {bound}");
         }
-        assert!(KnownHosts(None).knows("anything"));
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_known_by_what_its_browser_says() {
+        for (tls, lines, cross_site) in [
+            (false, &[][..], false),
+            (false, &[("origin", "http://localhost:9090")], false),
+            (false, &[("origin", "http://LOCALHOST:9090")], false),
+            (true, &[("origin", "https://localhost:9090")], false),
+            (false, &[("origin", "https://localhost:9090")], true),
+            (true, &[("origin", "http://localhost:9090")], true),
+            (false, &[("origin", "http://localhost:3000")], true),
+            (false, &[("origin", "http://localhost")], true),
+            (false, &[("origin", "http://evil.example")], true),
+            (false, &[("origin", "null")], true),
+            (false, &[("origin", "")], true),
+            (false, &[("origin", "http://localhost:9090"), ("origin", "http://evil.example")], true),
+            (false, &[("sec-fetch-site", "same-origin")], false),
+            (false, &[("sec-fetch-site", "none")], false),
+            (false, &[("sec-fetch-site", "same-site")], true),
+            (false, &[("sec-fetch-site", "cross-site")], true),
+            (false, &[("sec-fetch-site", "cross-site"), ("origin", "http://localhost:9090")], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", HeaderValue::from_static("localhost:9090"));
+            for (name, value) in lines {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(is_cross_site(&headers, tls), cross_site, "{lines:?}");
+        }
     }
 }

@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::rights::Peer;
+use super::rights::{Peer, TcpPeer};
+use crate::tls::stream::TlsStream;
 
 /// A bound admin listener. A socket file is removed when it is dropped.
 #[derive(Debug)]
@@ -57,8 +58,9 @@ impl AdminListener {
     }
 
     /// What to tell a person: `http://127.0.0.1:9090/` or `unix:/run/…`.
-    pub fn url(&self) -> String {
+    pub fn url(&self, tls: bool) -> String {
         match &self.0 {
+            Kind::Tcp { address, .. } if tls => format!("https://{address}/"),
             Kind::Tcp { address, .. } => format!("http://{address}/"),
             Kind::Unix { file, .. } => format!("unix:{}", file.path.display()),
         }
@@ -66,9 +68,11 @@ impl AdminListener {
 
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match &self.0 {
-            Kind::Tcp { listener, .. } => {
+            Kind::Tcp { listener, address: bound } => {
                 let (stream, address) = listener.accept().await?;
-                Ok(Accepted { stream: Stream::Tcp(stream), peer: Peer::Tcp { address } })
+                let loopback = bound.ip().is_loopback();
+                let peer = Peer::Tcp(TcpPeer { address, loopback, tls: false, chain: None });
+                Ok(Accepted { stream: Stream::Tcp(stream), peer })
             }
             Kind::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
@@ -124,17 +128,16 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// A connection and who is at its other end.
-#[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) stream: Stream,
     pub(super) peer: Peer,
 }
 
-/// An accepted connection of either kind.
-#[derive(Debug)]
+/// An accepted connection of any kind.
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
 
 impl AsyncRead for Stream {
@@ -142,6 +145,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
         }
     }
 }
@@ -151,6 +155,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
         }
     }
 
@@ -158,6 +163,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
@@ -165,6 +171,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 }

@@ -24,6 +24,7 @@ use tower::{BoxError, ServiceBuilder, ServiceExt};
 
 use crate::clock::Clock;
 use crate::evidence::recorder::Recent;
+use crate::snapshot::admin::AdminAccess;
 use crate::telemetry::metrics::Metrics;
 
 mod api;
@@ -38,6 +39,7 @@ mod problem;
 mod rights;
 mod routes;
 mod stream;
+mod tls;
 
 pub use health::{Readiness, ReadyState};
 pub use listener::AdminListener;
@@ -71,6 +73,8 @@ pub struct AdminState {
     pub view: Arc<dyn View>,
     pub control: Arc<dyn Control>,
     pub ready: Arc<Readiness>,
+    /// Who may do what, under the configuration in force.
+    pub access: Arc<dyn Fn() -> Arc<AdminAccess> + Send + Sync>,
     pub clock: Clock,
     pub bounds: Bounds,
 }
@@ -125,8 +129,7 @@ impl Deref for App {
 /// Serves until `shutdown` resolves, then lets open requests finish. Needs a tokio runtime with time and I/O.
 pub async fn serve(listener: AdminListener, state: AdminState, shutdown: impl Future<Output = ()>) {
     let (drain, draining) = watch::channel(false);
-    let stall = state.bounds.stall;
-    let router = router(state, &listener, draining.clone());
+    let router = router(state.clone(), &listener, draining.clone());
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -143,9 +146,16 @@ pub async fn serve(listener: AdminListener, state: AdminState, shutdown: impl Fu
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (router, mut draining) = (router.clone(), draining.clone());
+        let (state, router, mut draining) = (state.clone(), router.clone(), draining.clone());
         tokio::spawn(async move {
-            serve_connection(accepted, router, stall, &mut draining).await;
+            let access = (state.access)();
+            let secured = tokio::select! {
+                secured = tls::secure(accepted, &access, &state.clock) => secured,
+                () = drained(&mut draining) => None,
+            };
+            if let Some(accepted) = secured {
+                serve_connection(accepted, router, state.bounds.stall, &mut draining).await;
+            }
             drop(place);
         });
     }
@@ -195,6 +205,7 @@ fn router(state: AdminState, listener: &AdminListener, draining: watch::Receiver
             .layer(TimeoutLayer::new(longest))
     };
     let (answer, change) = (bounds(state.bounds.answer), bounds(state.bounds.change));
+    let bound: guard::Bound = listener.local_address().map(Arc::new);
     let app = App { state, streams, work, draining };
     let reading = routes::of(Right::Read, &app).merge(pages::routes()).layer(answer);
     let changing = routes::of(Right::Change, &app).layer(change);
@@ -205,7 +216,7 @@ fn router(state: AdminState, listener: &AdminListener, draining: watch::Receiver
         .merge(changing)
         .fallback(api::nowhere)
         .method_not_allowed_fallback(api::wrong_method)
-        .layer(middleware::from_fn_with_state(guard::KnownHosts::of(listener), guard::check_host))
+        .layer(middleware::from_fn_with_state((app.clone(), bound), guard::check_host))
         .layer(middleware::map_response(guard::add_headers))
         .with_state(app)
 }

@@ -70,7 +70,7 @@ fn read_name(value: &Value<'_>) -> Option<Placed<HostPattern>> {
     }
 }
 
-fn read_certificate(value: &Value<'_>) -> Option<CertificateFiles> {
+pub(super) fn read_certificate(value: &Value<'_>) -> Option<CertificateFiles> {
     if !value.is_table() {
         value.error("needs two files", CERTIFICATE_HELP);
         return None;

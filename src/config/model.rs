@@ -30,7 +30,7 @@ pub struct Config {
     /// Never empty.
     pub listeners: Vec<Listener>,
     /// `None`: switched off.
-    pub admin: Option<Placed<AdminAddress>>,
+    pub admin: Option<Admin>,
     pub log: Log,
     pub limits: Limits,
     pub evidence: Evidence,
@@ -51,12 +51,46 @@ pub struct Listener {
     pub address: Placed<SocketAddr>,
 }
 
-/// Where metrics, health and the admin API answer. They have no login, so only this machine may reach them.
+/// Where metrics, health and the admin API answer, and to whom.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub address: Placed<AdminAddress>,
+    /// Names by which it may be asked, beside its address and those of its certificate.
+    pub hostnames: Vec<Placed<Hostname>>,
+    /// `None`: without TLS.
+    pub certificate: Option<CertificateFiles>,
+    /// What lets someone read. Empty only at an address that other machines do not reach.
+    pub read: AdminProofs,
+    /// What lets someone change, and read. Empty: over TCP nobody may change anything.
+    pub change: AdminProofs,
+}
+
+/// An address of the admin side.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AdminAddress {
-    /// Always a loopback address.
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+/// Proofs of a right; each of them is enough.
+#[derive(Clone, Default, Debug)]
+pub struct AdminProofs {
+    /// A file that holds a bearer token.
+    pub token: Option<Placed<PathBuf>>,
+    /// A key of [`Config::cas`]: a client certificate that it vouches for.
+    pub ca: Option<Placed<String>>,
+}
+
+impl AdminProofs {
+    /// Whether nothing is a proof.
+    pub fn is_empty(&self) -> bool {
+        self.token.is_none() && self.ca.is_none()
+    }
+
+    /// Where they are written.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.token.iter().map(|token| &token.place).chain(self.ca.iter().map(|ca| &ca.place))
+    }
 }
 
 /// A named set of certificate authorities.

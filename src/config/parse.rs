@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::admin::{Unaddressed, Written, read_admin};
 use crate::config::evidence::{read_gate, read_known_certificates};
 use crate::config::host::read_host;
 use crate::config::model::*;
@@ -59,7 +59,7 @@ const LOG_FORMATS: &[(&str, LogFormat)] =
 pub struct Draft {
     workers: usize,
     listeners: Vec<Listener>,
-    admin: Option<Option<Placed<AdminAddress>>>,
+    admin: Option<Written>,
     log: Log,
     limits: Limits,
     evidence: Evidence,
@@ -83,7 +83,7 @@ impl Draft {
         for listener in root.take("listener").iter().flat_map(Value::tables) {
             self.listeners.extend(listener.table().and_then(read_listener));
         }
-        self.admin = root.take("admin").and_then(|value| value.table()).and_then(read_admin);
+        self.admin = root.take("admin").and_then(|value| value.table()).map(|table| read_admin(context, table));
         if let Some(table) = root.take("log").and_then(|value| value.table()) {
             self.read_log(table);
         }
@@ -234,7 +234,19 @@ impl Draft {
             let message = format!("`default_host` is `{}`, which no host has among its names", name.value);
             problems.error(&name.place, message, "write one of the names of a [[host]]");
         }
-        for ca in self.hosts.iter().filter_map(|host| host.value.client_auth.ca.as_ref()) {
+        let default = || {
+            let address = DEFAULT_ADMIN.parse().expect("the default admin address is an address");
+            Placed { value: AdminAddress::Tcp(address), place: main.clone() }
+        };
+        let admin = match self.admin {
+            None => Some(Unaddressed::default().at(default())),
+            Some(Written::NoAddress(rest)) => Some(rest.at(default())),
+            Some(Written::At(admin)) => Some(*admin),
+            Some(Written::Off | Written::Nothing) => None,
+        };
+        let of_hosts = self.hosts.iter().filter_map(|host| host.value.client_auth.ca.as_ref());
+        let of_admin = admin.iter().flat_map(|admin| [&admin.read, &admin.change]);
+        for ca in of_hosts.chain(of_admin.filter_map(|proofs| proofs.ca.as_ref())) {
             if !self.cas.contains_key(&ca.value) {
                 problems.push(undefined_ca(ca, &self.cas));
             }
@@ -243,10 +255,6 @@ impl Draft {
             let address = DEFAULT_LISTENER.parse().expect("the default listener is an address");
             self.listeners.push(Listener { address: Placed { value: address, place: main.clone() } });
         }
-        let admin = self.admin.unwrap_or_else(|| {
-            let address = DEFAULT_ADMIN.parse().expect("the default admin address is an address");
-            Some(Placed { value: AdminAddress::Tcp(address), place: main.clone() })
-        });
         Config {
             sources,
             workers: self.workers,
@@ -271,33 +279,7 @@ fn read_listener(mut table: Table<'_>) -> Option<Listener> {
     address.map(|address| Listener { address })
 }
 
-/// `None`: nothing usable is written. `Some(None)`: switched off.
-fn read_admin(mut table: Table<'_>) -> Option<Option<Placed<AdminAddress>>> {
-    let value = table.take("address");
-    table.finish();
-    let value = value?;
-    let text = value.string()?;
-    if text == "off" {
-        return Some(None);
-    }
-    if let Some(path) = text.strip_prefix("unix:") {
-        if path.starts_with('/') {
-            return Some(Some(value.placed(AdminAddress::Unix(PathBuf::from(path)))));
-        }
-        value.error("needs the absolute path of a socket", "write \"unix:/run/originlock/admin.sock\"");
-        return None;
-    }
-    let help = "write \"127.0.0.1:9090\", \"unix:/run/originlock/admin.sock\" or \"off\"";
-    let address = socket_address(&value, help)?;
-    if !address.value.ip().is_loopback() {
-        let help = "it has no login; write \"127.0.0.1:9090\" or \"unix:/run/originlock/admin.sock\"";
-        value.error("is reachable from other machines", help);
-        return None;
-    }
-    Some(Some(Placed { value: AdminAddress::Tcp(address.value), place: address.place }))
-}
-
-fn socket_address(value: &Value<'_>, help: &str) -> Option<Placed<SocketAddr>> {
+pub(super) fn socket_address(value: &Value<'_>, help: &str) -> Option<Placed<SocketAddr>> {
     let text = value.string()?;
     match text.parse() {
         Ok(address) => Some(value.placed(address)),

@@ -50,7 +50,7 @@ impl HealthChecks {
 impl AdminThread {
     /// Binds the configured address and serves `state` there; checks what is `watched`.
     pub fn start(config: &Config, state: AdminState, watched: Watched) -> Result<Self, StartError> {
-        let address = config.admin.as_ref().map(|admin| admin.value.clone());
+        let address = config.admin.as_ref().map(|admin| admin.address.value.clone());
         let (stop, stopped) = oneshot::channel();
         let (bound, when_bound) = mpsc::channel();
         let shown = address.as_ref().map(show).unwrap_or_default();
@@ -102,7 +102,7 @@ fn run(
                 let _ = stopped.await;
             }
             Ok(Some(listener)) => {
-                report(bound, Ok(Some(listener.url())));
+                report(bound, Ok(Some(listener.url((state.access)().tls.is_some()))));
                 admin::serve(listener, state, async { drop(stopped.await) }).await;
             }
         }

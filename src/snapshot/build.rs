@@ -25,6 +25,8 @@ use crate::tls::policy_digest::PolicyDigest;
 use crate::tls::server_config::{self, ServerCertificate, ServerCertificateError, Shared};
 use crate::x509::{CertificateSummary, Fingerprint};
 
+mod admin;
+
 /// What outlives every snapshot.
 #[derive(Clone, Debug)]
 pub struct Ground {
@@ -47,6 +49,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
     let mut builder = Builder::new(config, ground, previous);
     let cas = builder.load_cas(config);
     let all: Vec<_> = config.hosts.iter().map(|host| builder.host(&host.value, &cas)).collect();
+    let admin = config.admin.as_ref().map(|admin| builder.admin(admin, &cas)).unwrap_or_default();
     let networks = builder.networks(config);
     let known = builder.known_certificates(config);
     let problems = builder.problems;
@@ -65,6 +68,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
         limits: config.limits.clone(),
         networks: Arc::new(networks),
         cas,
+        admin: Arc::new(admin),
         known: KnownCertificates::new(known, previous.map(|previous| &previous.known)),
         trusts: builder.trusts,
         upstreams: builder.upstreams,
@@ -241,8 +245,7 @@ impl<'a> Builder<'a> {
             let now = self.ground.tls.clock.now();
             Caution { problems: &mut self.problems, now }.trusted_ca(name, &ca.bundle, pins.is_empty());
         }
-        let bounds =
-            ChainBounds { certificates: self.limits.chain_length, certificate_bytes: self.limits.certificate_bytes };
+        let bounds = self.chain_bounds();
         let bundle = ca.map(|ca| Arc::clone(&ca.bundle));
         let crls = ca.map(|ca| ca.crls.clone()).unwrap_or_default();
         match Trust::new(bundle, crls, pins, bounds) {
@@ -256,6 +259,10 @@ impl<'a> Builder<'a> {
                 None
             }
         }
+    }
+
+    fn chain_bounds(&self) -> ChainBounds {
+        ChainBounds { certificates: self.limits.chain_length, certificate_bytes: self.limits.certificate_bytes }
     }
 
     /// An equal trust of the previous snapshot brings along the chains that it has verified.

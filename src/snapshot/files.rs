@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use crate::config::model::Placed;
 use crate::config::problem::Problems;
 use crate::evidence::network::Networks;
+use crate::secret::{Secret, TokenDigest};
 
 /// No bundle, chain or key comes near this; a revocation list may.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
@@ -74,8 +75,12 @@ fn not_a_certificate(bytes: &[u8]) -> &'static str {
 /// The private key of a PEM file; `None` after a report.
 pub(super) fn private_key(path: &Placed<PathBuf>, problems: &mut Problems) -> Option<PrivateKeyDer<'static>> {
     let bytes = read(path, problems)?;
-    warn_if_readable_by_others(path, problems);
     let shown = path.value.display();
+    warn_if_readable_by_others(
+        path,
+        &format!("{shown}: every user of this machine may read the private key"),
+        problems,
+    );
     match PrivateKeyDer::from_pem_slice(&bytes) {
         Ok(key) => Some(key),
         Err(_) if bytes.windows(9).any(|window| window == b"ENCRYPTED") => {
@@ -93,6 +98,28 @@ pub(super) fn private_key(path: &Placed<PathBuf>, problems: &mut Problems) -> Op
             None
         }
     }
+}
+
+/// Shorter tokens could be guessed.
+const MIN_TOKEN_CHARS: usize = 16;
+const TOKEN_HELP: &str = "make one: (umask 077; openssl rand -hex 32 > FILE)";
+
+/// The digest of the bearer token in a file; `None` after a report.
+pub(super) fn token(path: &Placed<PathBuf>, problems: &mut Problems) -> Option<TokenDigest> {
+    let bytes = Secret::new(read(path, problems)?);
+    let shown = path.value.display();
+    warn_if_readable_by_others(path, &format!("{shown}: every user of this machine may read the token"), problems);
+    let token = bytes.expose().trim_ascii();
+    if !token.iter().all(u8::is_ascii_graphic) {
+        problems.error(&path.place, format!("{shown}: a token is one line without spaces"), TOKEN_HELP);
+        return None;
+    }
+    if token.len() < MIN_TOKEN_CHARS {
+        let message = format!("{shown}: the token has fewer than {MIN_TOKEN_CHARS} characters, it could be guessed");
+        problems.error(&path.place, message, TOKEN_HELP);
+        return None;
+    }
+    Some(TokenDigest::of(token))
 }
 
 /// The revocation lists of a file, PEM or DER; `None` after a report.
@@ -150,10 +177,9 @@ fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-fn warn_if_readable_by_others(path: &Placed<PathBuf>, problems: &mut Problems) {
+fn warn_if_readable_by_others(path: &Placed<PathBuf>, message: &str, problems: &mut Problems) {
     let Ok(metadata) = fs::metadata(&path.value) else { return };
     if metadata.permissions().mode() & READABLE_BY_OTHERS != 0 {
-        let message = format!("{}: every user of this machine may read the private key", path.value.display());
         problems.warning(&path.place, message, format!("chmod 600 {}", path.value.display()));
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that a configuration means: immutable, and swapped whole.
 
+pub mod admin;
 pub mod build;
 mod caution;
 pub mod current;
@@ -15,6 +16,7 @@ use crate::evidence::known::KnownCertificates;
 use crate::evidence::network::Networks;
 use crate::policy::hosts::HostTable;
 use crate::policy::trust::{Trust, TrustDigest};
+use crate::snapshot::admin::AdminAccess;
 use crate::snapshot::build::LoadedCa;
 use crate::snapshot::host::Host;
 use crate::upstream::UpstreamSpec;
@@ -37,6 +39,8 @@ pub struct Snapshot {
     pub networks: Arc<Networks>,
     /// The CAs by their name in the configuration.
     pub cas: BTreeMap<String, LoadedCa>,
+    /// Who may do what on the admin side.
+    pub admin: Arc<AdminAccess>,
     /// Certificates that can be called by a name.
     pub known: KnownCertificates,
     trusts: Trusts,

@@ -13,18 +13,22 @@ use crate::evidence::ledger::Ledger;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::{Decision, Verdict};
 
+mod denial;
 mod evidence;
 mod host;
 mod process;
 mod refusal;
 mod register;
+mod shed;
 
+pub use denial::AdminDenial;
 use evidence::EvidenceGauges;
 use host::HandshakeCounters;
 pub use host::HostMetrics;
 use process::ProcessGauges;
 pub use refusal::Refusal;
 use register::{counter, counters, gauge, gauges, histograms, label, prune};
+pub use shed::Shed;
 
 /// The host label of handshakes for which no configured host was chosen.
 pub const OTHER_HOST: &str = "_other";
@@ -51,10 +55,12 @@ pub struct Metrics {
     crl_next_update: IntGaugeVec,
     connections_open: IntGauge,
     connections_shed: IntCounterVec,
+    admin_denied: IntCounterVec,
     reload_success: IntGauge,
     reload_timestamp: IntGauge,
     reloads: IntCounterVec,
     generation: IntGauge,
+    fallbacks: IntCounter,
     log_dropped: IntCounter,
     panics: IntCounter,
     evidence_saves: IntCounterVec,
@@ -87,27 +93,6 @@ struct Hosts {
     pending_overflow: usize,
     /// What the hosts beyond the bound share, by mode.
     rest: HashMap<Mode, Arc<HostMetrics>>,
-}
-
-/// Why a connection was closed before its first byte was read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shed {
-    /// The process has all the connections that it may have.
-    Connections,
-    /// One address has all the connections that it may have.
-    ConnectionsPerAddress,
-}
-
-impl Shed {
-    const ALL: [Self; 2] = [Self::Connections, Self::ConnectionsPerAddress];
-
-    /// The metric's label.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::ConnectionsPerAddress => "connections_per_address",
-        }
-    }
 }
 
 /// When a certificate of a trust ends.
@@ -194,6 +179,15 @@ impl Metrics {
         for shed in Shed::ALL {
             label(&connections_shed, &[shed.label()]);
         }
+        let admin_denied = counters(
+            r,
+            "originlock_admin_denied_total",
+            "Requests to the admin side that were turned away, by reason.",
+            &["reason"],
+        );
+        for denial in AdminDenial::ALL {
+            label(&admin_denied, &[denial.label()]);
+        }
         let reloads = counters(r, "originlock_reloads_total", "Reloads of the configuration, by result.", &["result"]);
         for result in ["success", "failure"] {
             label(&reloads, &[result]);
@@ -224,6 +218,7 @@ impl Metrics {
             ),
             connections_open: gauge(r, "originlock_connections_open", "Client connections that are open."),
             connections_shed,
+            admin_denied,
             reload_success: gauge(
                 r,
                 "originlock_reload_success",
@@ -239,6 +234,11 @@ impl Metrics {
                 r,
                 "originlock_config_generation",
                 "The number of the configuration in force, counted from 1 at the start of the process.",
+            ),
+            fallbacks: counter(
+                &registry,
+                "originlock_fallbacks_total",
+                "Hosts that fell back from enforce to observe because nobody confirmed or Cloudflare was refused.",
             ),
             log_dropped: counter(
                 r,
@@ -337,6 +337,11 @@ impl Metrics {
         self.connections_open.get()
     }
 
+    /// Counts a request that the admin side turned away.
+    pub fn admin_denied(&self, denial: AdminDenial) {
+        label(&self.admin_denied, &[denial.label()]).inc();
+    }
+
     /// Counts a connection that a limit closed unread.
     pub fn connection_shed(&self, shed: Shed) {
         label(&self.connections_shed, &[shed.label()]).inc();
@@ -365,6 +370,11 @@ impl Metrics {
     /// Log lines and records dropped so far.
     pub fn log_dropped_total(&self) -> u64 {
         self.log_dropped.get()
+    }
+
+    /// Records that a host fell back to *observe* by itself.
+    pub fn fell_back(&self) {
+        self.fallbacks.inc();
     }
 
     /// Records that the configuration of number `generation` is in force, from the first one on.

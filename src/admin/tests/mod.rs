@@ -11,6 +11,9 @@ use crate::evidence::handshake::HandshakeOutcome;
 use crate::evidence::recorder::tests::outcome;
 use support::{Admin, exchange, json, state, status};
 
+mod changes;
+mod openapi;
+mod rights;
 mod stream;
 mod support;
 

@@ -28,6 +28,7 @@ pub(super) fn state() -> AdminState {
         view: Arc::new(Stub),
         control: Arc::new(Stub),
         ready: Arc::default(),
+        access: Arc::new(Arc::default),
         clock: Clock::manual(NOW),
         bounds: Bounds::default(),
     }
@@ -62,8 +63,8 @@ impl View for Stub {
             config: "/etc/originlock/originlock.toml".into(),
             listeners: vec!["127.0.0.1:443".into()],
             networks: NetworksReport { source: "shipped".into(), dated: None, ranges: 22 },
-            evidence_file: None,
             unknown_names: Vec::new(),
+            evidence_file: None,
             may_change: false,
         }
     }
@@ -104,7 +105,7 @@ impl View for Stub {
 
 impl Control for Stub {
     fn set_mode(&self, name: &str, request: &ModeRequest, by: &str) -> Result<ModeReport, Box<ProblemReport>> {
-        assert_eq!(name, HOST, "the first name, whichever was asked for");
+        known(name)?;
         Ok(ModeReport {
             host: name.to_owned(),
             names: host().names,
@@ -120,13 +121,28 @@ impl Control for Stub {
         })
     }
 
-    fn confirm(&self, _name: &str, _by: &str) -> Result<HostReport, Box<ProblemReport>> {
-        Ok(host())
+    fn confirm(&self, name: &str, _by: &str) -> Result<HostReport, Box<ProblemReport>> {
+        known(name).map(|()| host())
     }
 
     fn reload(&self, _by: &str) -> Result<ReloadReport, Box<ProblemReport>> {
         Ok(ReloadReport { generation: 8, warnings: Vec::new() })
     }
+}
+
+/// The control is told the first name, whichever was asked for.
+fn known(name: &str) -> Result<(), Box<ProblemReport>> {
+    let unknown = ProblemReport {
+        kind: "unknown_host".into(),
+        title: "no such host".into(),
+        status: 404,
+        detail: name.to_owned(),
+        next_step: None,
+        readiness: None,
+        diff: None,
+        source: None,
+    };
+    if name == HOST { Ok(()) } else { Err(Box::new(unknown)) }
 }
 
 /// One that serves on a port of its own.

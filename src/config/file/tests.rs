@@ -38,7 +38,7 @@ fn assert_defaults(config: &Config) {
     assert_eq!(config.evidence.save, Evidence::default().save);
     assert_eq!((config.log.format, &config.log.level), (Log::default().format, &Log::default().level));
     assert_eq!(config.listeners[0].address.value, "[::]:443".parse::<SocketAddr>().unwrap());
-    let admin = config.admin.as_ref().map(|admin| &admin.value);
+    let admin = config.admin.as_ref().map(|admin| &admin.address.value);
     assert_eq!(admin, Some(&AdminAddress::Tcp("127.0.0.1:9090".parse().unwrap())));
     assert_eq!(config.hosts[1].value.gate, Gate::default());
     for host in &config.hosts {
@@ -168,9 +168,42 @@ fn every_mistake_has_its_line_and_its_remedy() {
             &[r#"o.toml:2: `log.format` cannot be "xml"; write one of "auto", "json", "human""#][..],
         ),
         (
+            main("[admin]\naddress = \"10.0.0.5:9090\"\nread = { token = \"a\" }\nchange = { token = \"b\" }"),
+            &[
+                "o.toml:3: this token crosses the network unencrypted: whoever sees it has the right too; add certificate = { chain = \"FILE\", key = \"FILE\" } under [admin]",
+                "o.toml:4: this token crosses the network unencrypted: whoever sees it has the right too; add certificate = { chain = \"FILE\", key = \"FILE\" } under [admin]",
+            ],
+        ),
+        (
+            main("[admin]\nread = { ca = \"nowhere\" }"),
+            &[
+                "o.toml:2: a client certificate can only be shown over TLS; add certificate = { chain = \"FILE\", key = \"FILE\" } under [admin]",
+                "o.toml:2: no CA is called `nowhere`; define it under [ca.nowhere]",
+            ],
+        ),
+        (
+            main("[admin]\nread = \"secret\"\nchange = {}"),
+            &[
+                "o.toml:2: `admin.read` is no table; write { token = \"FILE\" }, { ca = \"NAME\" } or both",
+                "o.toml:3: `admin.change` names no proof; write { token = \"FILE\" }, { ca = \"NAME\" } or both",
+            ],
+        ),
+        (
+            main("[admin]\naddress = \"unix:/run/a.sock\"\nchange = { token = \"b\" }"),
+            &[
+                "o.toml:3: a socket file asks for no proof: whoever may open it may read and change; remove this, or write an IP address and a port",
+            ],
+        ),
+        (
+            main("[admin]\nhostnames = [\"originlock.internal:9090\"]"),
+            &[
+                "o.toml:2: `admin.hostnames` cannot be \"originlock.internal:9090\": it has a character that no hostname has; write a name such as \"originlock.internal\", without a port",
+            ],
+        ),
+        (
             main("[admin]\naddress = \"0.0.0.0:9090\""),
             &[
-                r#"o.toml:2: `admin.address` is reachable from other machines; it has no login; write "127.0.0.1:9090" or "unix:/run/originlock/admin.sock""#,
+                r#"o.toml:2: `admin.address` is reachable from other machines; say who may read: read = { token = "FILE" } and certificate = { chain = "FILE", key = "FILE" } under [admin], or write "127.0.0.1:9090" or "unix:/run/originlock/admin.sock""#,
             ][..],
         ),
         (
