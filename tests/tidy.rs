@@ -12,7 +12,7 @@ use originlock::upstream::UpstreamError;
 
 /// The top modules by row. A module imports from rows below its own.
 const ROWS: [&[&str]; 9] = [
-    &["hostname", "x509", "secret", "clock"],
+    &["hostname", "x509", "secret", "clock", "alert"],
     &["policy", "http1", "cloudflare", "loadtest", "probe", "fetch"],
     &["evidence", "upstream", "pki"],
     &["tls", "config", "telemetry", "remote"],
@@ -41,14 +41,14 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("hyper", &["proxy", "admin", "upstream", "fetch", "loadtest", "probe", "server/demo"]),
     ("hyper_util", &["proxy", "admin", "upstream", "fetch", "loadtest", "probe", "server/demo"]),
     ("idna", &["hostname"]),
+    ("ipnet", &["evidence"]),
     ("prometheus", &["telemetry/metrics"]),
     ("rcgen", &["pki", "server/demo"]),
-    ("rustls", &["tls", "policy", "upstream", "snapshot", "fetch", "loadtest", "probe"]),
+    ("rustls", &["tls", "policy", "upstream", "snapshot", "fetch", "loadtest", "probe", "alert"]),
     ("strsim", &["config"]),
     ("time", &["clock", "pki", "telemetry"]),
     ("tokio_rustls", &["tls", "upstream", "fetch", "loadtest", "probe"]),
     ("toml", &["config"]),
-    ("toml_edit", &["config"]),
     ("tracing_appender", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("webpki", &["policy"]),

@@ -10,11 +10,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Ended, output};
-use crate::clock::Clock;
 use crate::server::demo::steps::{ENFORCE, OBSERVE, OFF, STEPS, Step};
 use crate::server::demo::{Demo, Ports, SITE_CA, proof};
 use crate::server::{Options, panics};
-use crate::telemetry::logging::{self, LineDrops, LogFormat, LogOptions};
+use crate::telemetry::logging::{self, LogFormat, LogOptions};
 
 /// A name that takes longer to resolve is asked of a network, which knows nothing of this demonstration.
 const RESOLVE_LIMIT: Duration = Duration::from_millis(300);
@@ -54,7 +53,7 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<Ended> {
 
 fn show(ports: Ports, runtime: &Runtime, ended: impl Future<Output = ()>) -> anyhow::Result<Ended> {
     let log = logging::init(&LogOptions { format: LogFormat::Human, filter: "info".into(), queue: LOG_QUEUE })?;
-    let demo = Demo::start(ports, Options { clock: Clock::System, line_drops: log.line_drops() })?;
+    let demo = Demo::start(ports, Options { line_drops: log.line_drops(), ..Options::default() })?;
     panics::count(Arc::clone(demo.server().metrics()));
     // Nobody reads along if this fails; the demonstration ends at once then.
     if Page::new().write_walk(&demo).is_ok() {
@@ -65,7 +64,7 @@ fn show(ports: Ports, runtime: &Runtime, ended: impl Future<Output = ()>) -> any
 }
 
 fn self_test(ports: Ports) -> anyhow::Result<Ended> {
-    let demo = Demo::start(ports, Options { clock: Clock::System, line_drops: LineDrops::default() })?;
+    let demo = Demo::start(ports, Options::default())?;
     let tried = proof::try_all(&demo)?;
     demo.end();
     let page = Page::new();

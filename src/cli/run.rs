@@ -23,7 +23,7 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<Ended> {
         }
     };
     let log = start_log(&loaded.config)?;
-    let options = Options { clock: Clock::System, line_drops: log.line_drops() };
+    let options = Options { clock: Clock::System, state: state_directory(), line_drops: log.line_drops() };
     match Server::start_with(loaded.config, loaded.warnings, path, options) {
         Ok(server) => serve(server),
         Err(StartError::Config(problems)) => {
@@ -32,6 +32,12 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<Ended> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What systemd sets for a unit with `StateDirectory=`: one folder, or several with colons between them.
+fn state_directory() -> Option<PathBuf> {
+    let folders = std::env::var_os("STATE_DIRECTORY")?;
+    std::env::split_paths(&folders).next().filter(|folder| folder.is_absolute())
 }
 
 fn start_log(config: &Config) -> anyhow::Result<LogGuard> {

@@ -6,6 +6,7 @@ use crate::config::model::{KnownCertificate, Placed};
 use crate::config::parse::assign;
 use crate::config::reader::{Table, Value};
 use crate::evidence::readiness::Gate;
+use crate::evidence::tally::MAX_EDGES;
 use crate::x509::Fingerprint;
 
 /// Evidence is kept for a week.
@@ -19,7 +20,7 @@ pub(super) fn read_gate(mut table: Table<'_>, mut gate: Gate) -> Gate {
     assign(&mut gate.window, window.map(|hours| seconds(hours * SECONDS_PER_HOUR)));
     let handshakes = table.take("handshakes").and_then(|value| value.integer(1..=1_000_000_000));
     assign(&mut gate.handshakes, handshakes.map(|number| number as u64));
-    let edge_addresses = table.take("edge_addresses").and_then(|value| value.integer(1..=1000));
+    let edge_addresses = table.take("edge_addresses").and_then(|value| value.integer(1..=MAX_EDGES));
     assign(&mut gate.edge_addresses, edge_addresses.map(|number| number as u64));
     let percent = table.take("failing_percent").and_then(|value| value.number("a percentage", 0.0..=100.0));
     assign(&mut gate.failing_share, percent.map(|percent| percent / 100.0));

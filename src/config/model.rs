@@ -33,6 +33,7 @@ pub struct Config {
     pub admin: Option<Admin>,
     pub log: Log,
     pub limits: Limits,
+    pub evidence: Evidence,
     pub shutdown: Shutdown,
     /// Certificates that an explanation is to recognise: what each is called, and what it is.
     pub known_certificates: Vec<(String, Placed<KnownCertificate>)>,
@@ -264,6 +265,17 @@ pub struct Limits {
     pub per_host_series: usize,
 }
 
+/// What was seen, how it is told apart and where it survives a restart.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// The ranges that count as Cloudflare's. `None`: the shipped ones.
+    pub cloudflare_ranges: Option<Placed<PathBuf>>,
+    /// `None`: where the service manager says, or nowhere.
+    pub file: Option<Placed<PathBuf>>,
+    /// How often the file is written, if anything changed.
+    pub save: Duration,
+}
+
 /// The end of the process.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Shutdown {
@@ -300,6 +312,12 @@ impl Default for Limits {
             log_queue: 8192,
             per_host_series: 1000,
         }
+    }
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self { cloudflare_ranges: None, file: None, save: Duration::from_secs(60) }
     }
 }
 

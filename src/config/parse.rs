@@ -62,6 +62,7 @@ pub struct Draft {
     admin: Option<Written>,
     log: Log,
     limits: Limits,
+    evidence: Evidence,
     shutdown: Shutdown,
     /// Of a host that says nothing else.
     gate: Gate,
@@ -88,6 +89,9 @@ impl Draft {
         }
         if let Some(table) = root.take("limits").and_then(|value| value.table()) {
             self.read_limits(context, table);
+        }
+        if let Some(table) = root.take("evidence").and_then(|value| value.table()) {
+            self.read_evidence(table);
         }
         if let Some(mut table) = root.take("shutdown").and_then(|value| value.table()) {
             assign(&mut self.shutdown.drain, table.take("drain_seconds").and_then(|value| value.seconds(0.0..=DAY)));
@@ -158,6 +162,13 @@ impl Draft {
             self.log.level = level.value;
             self.log.place = Some(level.place);
         }
+        table.finish();
+    }
+
+    fn read_evidence(&mut self, mut table: Table<'_>) {
+        self.evidence.cloudflare_ranges = table.take("cloudflare_ranges").and_then(|value| value.path());
+        self.evidence.file = table.take("file").and_then(|value| value.path());
+        assign(&mut self.evidence.save, table.take("save_seconds").and_then(|value| value.seconds(1.0..=3600.0)));
         table.finish();
     }
 
@@ -251,6 +262,7 @@ impl Draft {
             admin,
             log: self.log,
             limits: self.limits,
+            evidence: self.evidence,
             shutdown: self.shutdown,
             known_certificates: self.known_certificates,
             cas: self.cas,

@@ -1,22 +1,25 @@
 //! What was seen of one configured name under one trust.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::handshake::HandshakeOutcome;
 use super::network::Network;
 use super::requests::RequestNote;
-use super::sets::{AskedFor, Certificates, EdgeSet, MAX_EDGES, OutsiderSet};
-use super::tally::{Edges, Evidence, FailedCertificate, Failure, FirstAndLast};
+use super::sets::{AskedFor, Certificates, EdgeSet, OutsiderSet};
+use super::tally::{Edges, Evidence, FailedCertificate, Failure, FirstAndLast, MAX_EDGES};
 use super::window::{MAX_WINDOW, Slice, Windows};
 use crate::clock::Timestamp;
 use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::Reason;
 use crate::x509::CertificateSummary;
+
+const REQUESTS: &str = "requests";
 
 /// One account. Whoever records and whoever reads hold its lock for microseconds.
 #[derive(Debug)]
@@ -28,8 +31,7 @@ pub(super) struct Account {
 }
 
 /// What is counted.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Kind {
     Handshake(Network, Reason),
     Request(Network),
@@ -129,7 +131,7 @@ impl Entries {
     fn failed(&mut self, kind: (Network, Reason), failure: Failure) {
         let known = self.failures.iter_mut().find(|(known, _)| *known == kind);
         match known {
-            Some((_, both)) if failure.at.since(both.last.at) <= MAX_WINDOW => both.add(failure),
+            Some((_, both)) if failure.at.since(both.last.at) <= MAX_WINDOW => both.merge(FirstAndLast::only(failure)),
             Some((_, both)) => *both = FirstAndLast::only(failure),
             None => self.failures.push((kind, FirstAndLast::only(failure))),
         }
@@ -190,8 +192,40 @@ impl Entries {
         self.edges.normalise();
         Network::ALL.into_iter().for_each(|network| self.certificates.of_mut(network).normalise());
         let failures: BTreeMap<_, _> = std::mem::take(&mut self.failures).into_iter().collect();
-        self.failures = failures.into_iter().collect();
+        self.failures = failures.into_iter().map(|(kind, both)| (kind, both.clipped())).collect();
         self.outsiders.normalise();
+        // Whatever it says lies ahead is settled when it is first looked at.
+        self.latest = Some(Timestamp::MAX);
+    }
+}
+
+/// `cloudflare verified`, `elsewhere requests`: a file has thousands of them.
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Handshake(network, reason) => {
+                serializer.collect_str(&format_args!("{} {}", network.label(), reason.label()))
+            }
+            Self::Request(network) => serializer.collect_str(&format_args!("{} {REQUESTS}", network.label())),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'_, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a network and what came from it are needed"))
+    }
+}
+
+impl Kind {
+    fn parse(text: &str) -> Option<Self> {
+        let (network, what) = text.split_once(' ')?;
+        let network = Network::ALL.into_iter().find(|known| known.label() == network)?;
+        match what {
+            REQUESTS => Some(Self::Request(network)),
+            reason => Reason::parse(reason).map(|reason| Self::Handshake(network, reason)),
+        }
     }
 }
 

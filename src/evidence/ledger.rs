@@ -37,8 +37,8 @@ pub struct Ledger {
     book: ArcSwap<Book>,
     networks: ArcSwap<Networks>,
     strangers: Mutex<Strangers>,
-    /// Held while the book is rewritten.
-    adopting: Mutex<()>,
+    /// What a file remembered and no configuration has claimed yet. Locked while the book is rewritten.
+    remembered: Mutex<HashMap<Arc<str>, Vec<Arc<Account>>>>,
     /// How often anything was recorded.
     records: AtomicU64,
 }
@@ -53,6 +53,16 @@ pub struct Subject {
     pub is_default: bool,
     /// `None` where the mode is `off`: there is nothing to judge by.
     pub trust: Option<TrustDigest>,
+    /// How far back the host's evidence counts.
+    pub window: Duration,
+}
+
+/// What a host's evidence is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scope {
+    pub trust: TrustDigest,
+    /// How far back it counts.
+    pub window: Duration,
 }
 
 /// How far back a chart goes, and by what steps.
@@ -68,16 +78,22 @@ pub enum Span {
 #[derive(Debug, Default)]
 struct Book {
     by_name: HostTable<Arc<Named>>,
-    /// Of each host its names in the order of the configuration.
-    by_host: HashMap<Arc<str>, Vec<Arc<Named>>>,
+    by_host: HashMap<Arc<str>, HostAccounts>,
+}
+
+/// The accounts of one host.
+#[derive(Debug)]
+struct HostAccounts {
+    /// In the order of the configuration.
+    names: Vec<Arc<Named>>,
+    scope: Option<Scope>,
 }
 
 /// The accounts of one configured name.
 #[derive(Debug)]
 struct Named {
     name: Arc<str>,
-    trust: Option<TrustDigest>,
-    /// That of `trust` first, where there is one, then former ones, the latest first.
+    /// That of the trust in force first, where there is one, then former ones, the latest first.
     accounts: Vec<Arc<Account>>,
 }
 
@@ -85,8 +101,9 @@ impl Ledger {
     /// Puts the hosts of a new configuration in place of the old ones. Evidence of a name and trust that is still there
     /// stays; another trust starts from zero.
     pub fn adopt(&self, subjects: &[Subject], now: Timestamp) {
-        let _one_at_a_time = self.adopting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = self.accounts_by_name();
+        known.extend(remembered.drain());
         let mut book = Book::default();
         for subject in subjects {
             let mut named = Vec::new();
@@ -100,14 +117,15 @@ impl Ledger {
                 book.by_name.set_default(Arc::clone(&one));
                 named.push(one);
             }
-            book.by_host.insert(Arc::clone(&subject.host), named);
+            let scope = subject.trust.map(|trust| Scope { trust, window: subject.window });
+            book.by_host.insert(Arc::clone(&subject.host), HostAccounts { names: named, scope });
         }
         self.book.store(Arc::new(book));
     }
 
     /// Has other ranges count as Cloudflare's from now on. What was counted stays where it was.
-    pub fn set_networks(&self, networks: Networks) {
-        self.networks.store(Arc::new(networks));
+    pub fn set_networks(&self, networks: Arc<Networks>) {
+        self.networks.store(networks);
     }
 
     /// Where `address` belongs.
@@ -165,9 +183,9 @@ impl Ledger {
         columns.into_values().collect()
     }
 
-    /// The trust in force of `host`, `None` for an unknown host and one that is `off`.
-    pub fn trust(&self, host: &str) -> Option<TrustDigest> {
-        self.book.load().by_host.get(host)?.first()?.trust
+    /// The trust in force of `host` and its window. `None` for an unknown host and one that is `off`.
+    pub fn scope(&self, host: &str) -> Option<Scope> {
+        self.book.load().by_host.get(host)?.scope
     }
 
     /// Handshakes for which no host was chosen.
@@ -181,6 +199,34 @@ impl Ledger {
         self.lock_strangers().unknown_names(now)
     }
 
+    /// How often anything was recorded. What has not changed need not be saved.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what a file remembered for the first configuration to adopt; what it does not name is forgotten.
+    pub(super) fn remember(&self, accounts: impl Iterator<Item = Arc<Account>>, mut strangers: Strangers) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        for account in accounts {
+            remembered.entry(Arc::clone(&account.name)).or_default().push(account);
+        }
+        strangers.normalise();
+        *self.lock_strangers() = strangers;
+    }
+
+    /// Every account, those of former trusts behind the one in force.
+    pub(super) fn all_accounts(&self) -> Vec<Arc<Account>> {
+        let book = self.book.load();
+        let named = book.by_host.values().flat_map(|host| &host.names);
+        named.flat_map(|named| &named.accounts).cloned().collect()
+    }
+
+    pub(super) fn copy_strangers(&self, now: Timestamp) -> Strangers {
+        let mut strangers = self.lock_strangers();
+        strangers.settle(now);
+        strangers.clone()
+    }
+
     fn account(&self, name: Option<&Hostname>, trust: TrustDigest) -> Option<Arc<Account>> {
         let book = self.book.load();
         let named = book.by_name.select(name).ok()?;
@@ -189,13 +235,13 @@ impl Ledger {
 
     fn in_force(&self, host: &str) -> Vec<Arc<Account>> {
         let book = self.book.load();
-        let named = book.by_host.get(host).into_iter().flatten();
-        named.filter(|named| named.trust.is_some()).filter_map(|named| named.accounts.first()).cloned().collect()
+        let Some(HostAccounts { names, scope: Some(_) }) = book.by_host.get(host) else { return Vec::new() };
+        names.iter().filter_map(|named| named.accounts.first()).cloned().collect()
     }
 
     fn accounts_by_name(&self) -> HashMap<Arc<str>, Vec<Arc<Account>>> {
         let book = self.book.load();
-        let named = book.by_host.values().flatten();
+        let named = book.by_host.values().flat_map(|host| &host.names);
         named.map(|named| (Arc::clone(&named.name), named.accounts.clone())).collect()
     }
 
@@ -221,7 +267,7 @@ impl Named {
         }
         former.retain(|account| !account.is_empty(now));
         accounts.extend(former.into_iter().take(MAX_FORMER_TRUSTS));
-        Arc::new(Self { name, trust, accounts })
+        Arc::new(Self { name, accounts })
     }
 }
 
@@ -239,3 +285,7 @@ fn add_slice(columns: &mut BTreeMap<Timestamp, Column>, slice: Slice<Kind>) {
         *sum = sum.saturating_add(number);
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+pub(super) mod tests;

@@ -13,6 +13,7 @@ pub mod recorder;
 pub mod report;
 pub mod requests;
 mod sets;
+pub mod store;
 pub mod strangers;
 mod sums;
 pub mod tally;

@@ -196,10 +196,12 @@ mod tests {
     #[test]
     fn the_shipped_ranges_know_cloudflare() {
         let shipped = Networks::default();
-        for inside in ["173.245.48.0", "172.64.1.9", "104.31.255.255", "2606:4700::1", "::ffff:172.64.1.9"] {
+        for inside in ["173.245.48.0", "172.64.1.9", "104.27.255.255", "2606:4700::1", "::ffff:172.64.1.9"] {
             assert_eq!(of(&shipped, inside), Network::Cloudflare, "{inside}");
         }
-        for outside in ["173.245.47.255", "172.72.0.0", "127.0.0.1", "2001:db8::1", "::1", "::ffff:127.0.0.1"] {
+        for outside in
+            ["173.245.47.255", "172.72.0.0", "104.28.0.0", "127.0.0.1", "2001:db8::1", "::1", "::ffff:127.0.0.1"]
+        {
             assert_eq!(of(&shipped, outside), Network::Elsewhere, "{outside}");
         }
         let report = shipped.report();

@@ -1,20 +1,20 @@
 //! Requests of one connection, told now and then.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::hostname::Hostname;
 use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::Reason;
 
+/// Longest text of a stranger's request that is kept, in characters.
+const MAX_TEXT_CHARS: usize = 128;
+
 /// How many requests came since the last note of the connection.
 #[derive(Clone, Debug)]
 pub struct RequestNote {
     pub at: Timestamp,
     pub peer: SocketAddr,
-    /// The first of the host's names.
-    pub host: Arc<str>,
     /// The name that the client asked for in its handshake.
     pub server_name: Option<Hostname>,
     /// What the connection was judged against.
@@ -26,4 +26,10 @@ pub struct RequestNote {
     pub path: Option<String>,
     /// Likewise.
     pub user_agent: Option<String>,
+}
+
+/// A stranger's text, fit for a page, a log line and a terminal: short and of visible ASCII.
+pub fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '\u{fffd}' };
+    text.chars().take(MAX_TEXT_CHARS).map(shown).collect()
 }

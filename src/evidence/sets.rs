@@ -6,17 +6,16 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
-use super::tally::{Outsider, SeenCertificate};
+use super::requests::printable;
+use super::tally::{MAX_EDGES, Outsider, SeenCertificate, clipped};
 use crate::clock::Timestamp;
 use crate::policy::verdict::Reason;
 use crate::x509::{CertificateSummary, Fingerprint};
 
-/// Addresses of the edge kept by name; the gate asks for a handful.
-pub const MAX_EDGES: usize = 256;
 /// Client certificates kept per network. The edge shows one per host, two while it is rotated.
-pub const MAX_CERTIFICATES: usize = 32;
+const MAX_CERTIFICATES: usize = 32;
 /// Sources outside Cloudflare kept: more than an operator would look at.
-pub const MAX_OUTSIDERS: usize = 64;
+const MAX_OUTSIDERS: usize = 64;
 
 /// What strangers share and may not be told apart by: one customer's network.
 const OUTSIDER_V4: u8 = 24;
@@ -100,7 +99,8 @@ impl CertificateSet {
     pub(super) fn normalise(&mut self) {
         for (fingerprint, seen) in std::mem::take(&mut self.0) {
             if !self.0.iter().any(|(known, _)| *known == fingerprint) {
-                self.add(fingerprint, seen);
+                let (subject, issuer) = (clipped(seen.subject), clipped(seen.issuer));
+                self.add(fingerprint, SeenCertificate { subject, issuer, ..seen });
             }
         }
     }
@@ -221,15 +221,6 @@ fn network_of(address: IpAddr) -> IpNet {
         IpAddr::V6(address) => Ipv6Net::new(address, OUTSIDER_V6).map(IpNet::V6),
     };
     net.expect("24 is a length of IPv4, 48 one of IPv6").trunc()
-}
-
-/// Longest text of a stranger's request that is kept, in characters.
-const MAX_TEXT_CHARS: usize = 128;
-
-/// A stranger's text, fit for a page, a log line and a terminal: short and of visible ASCII.
-pub fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '\u{fffd}' };
-    text.chars().take(MAX_TEXT_CHARS).map(shown).collect()
 }
 
 fn remove_least<T, K: Ord>(all: &mut Vec<T>, rank: impl Fn(&T) -> K) {

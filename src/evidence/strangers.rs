@@ -10,6 +10,7 @@ use super::handshake::HandshakeOutcome;
 use super::network::Network;
 use super::window::Windows;
 use crate::clock::Timestamp;
+use crate::hostname::Hostname;
 use crate::policy::verdict::Reason;
 
 /// Unknown names kept: the sign of a slip in the configuration, which rarely is about more.
@@ -63,6 +64,7 @@ impl Strangers {
 
     pub(super) fn normalise(&mut self) {
         self.counts.normalise();
+        self.unknown.retain(|unknown| Hostname::parse(&unknown.name).is_ok());
         let surplus = self.unknown.len().saturating_sub(MAX_UNKNOWN_NAMES);
         self.unknown.drain(..surplus);
     }

@@ -11,6 +11,11 @@ use crate::clock::Timestamp;
 use crate::policy::verdict::Reason;
 use crate::x509::Fingerprint;
 
+/// Addresses of the edge that are kept by name; more are not told apart.
+pub const MAX_EDGES: usize = 256;
+/// Longest hostname, subject or issuer.
+const MAX_NAME_CHARS: usize = 256;
+
 /// What was seen of one configured name, of one host, or of a fleet, within a window. Parts add up in any order.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Evidence {
@@ -153,18 +158,26 @@ impl FirstAndLast {
         Self { first: failure.clone(), last: failure }
     }
 
-    /// Counts one more of the kind.
-    pub fn add(&mut self, failure: Failure) {
-        self.merge(Self::only(failure));
-    }
-
     /// Moves what lies ahead of `now` to `now`.
     pub(super) fn settle(&mut self, now: Timestamp) {
         self.first.at = self.first.at.min(now);
         self.last.at = self.last.at.min(now);
     }
 
-    fn merge(&mut self, other: Self) {
+    /// With texts no longer than those that are recorded.
+    pub(super) fn clipped(mut self) -> Self {
+        for failure in [&mut self.first, &mut self.last] {
+            failure.server_name = failure.server_name.take().map(clipped);
+            if let Some(certificate) = &mut failure.certificate {
+                certificate.subject = clipped(std::mem::take(&mut certificate.subject));
+                certificate.issuer = clipped(std::mem::take(&mut certificate.issuer));
+            }
+        }
+        self
+    }
+
+    /// Takes what was seen of the same kind elsewhere.
+    pub fn merge(&mut self, other: Self) {
         if other.first < self.first {
             self.first = other.first;
         }
@@ -175,7 +188,8 @@ impl FirstAndLast {
 }
 
 impl Outsider {
-    fn merge(&mut self, other: Self) {
+    /// Takes what was seen of the same source elsewhere.
+    pub(super) fn merge(&mut self, other: Self) {
         self.handshakes = self.handshakes.saturating_add(other.handshakes);
         self.requests = self.requests.saturating_add(other.requests);
         self.first_seen = self.first_seen.min(other.first_seen);
@@ -185,6 +199,11 @@ impl Outsider {
             (self.last_request, self.path, self.user_agent) = theirs;
         }
     }
+}
+
+/// As long as a certificate's name or a hostname may be where it is read from the wire.
+pub(super) fn clipped(text: String) -> String {
+    text.chars().take(MAX_NAME_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn add_all<K: Ord>(sums: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {
@@ -202,3 +221,7 @@ fn merge_all<K: Ord, V>(all: &mut BTreeMap<K, V>, others: BTreeMap<K, V>, merge:
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tally_tests.rs"]
+mod tests;

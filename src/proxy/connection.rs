@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::forwarded::Peer;
 use super::lifetime::Lifetime;
+use super::notes::Notes;
 use super::requests::Requests;
 use super::standing::{Proof, Standing};
 use super::worker::Worker;
@@ -65,7 +66,7 @@ async fn shake_hands(worker: &Rc<Worker>, snapshot: &Snapshot, socket: TcpStream
     if let Some(farewell) = handshake.farewell.take() {
         farewell.linger().await;
     }
-    Session::new(worker, handshake, host, name, peer, snapshot)
+    Session::new(&arrival, handshake, host, name, snapshot)
 }
 
 /// A connection that is being shaken hands with.
@@ -150,29 +151,31 @@ struct Session {
     standing: Standing,
     http2: bool,
     peer: SocketAddr,
+    own: bool,
 }
 
 impl Session {
     fn new(
-        worker: &Worker,
+        arrival: &Arrival<'_>,
         handshake: Handshake,
         host: Arc<Host>,
         server_name: Option<Hostname>,
-        peer: SocketAddr,
         snapshot: &Snapshot,
     ) -> Option<Self> {
         let proof = Proof { server_name, judgement: handshake.judgement, proved: handshake.proved };
         let verdict: Verdict = handshake.verdict;
         Some(Self {
             stream: handshake.stream?,
-            standing: Standing::new(host, verdict, proof, snapshot, &worker.identities),
+            standing: Standing::new(host, verdict, proof, snapshot, &arrival.worker.identities),
             http2: handshake.negotiated.alpn == Some("h2"),
-            peer,
+            peer: arrival.peer,
+            own: arrival.own,
         })
     }
 
     async fn serve(self, worker: &Rc<Worker>, lifetime: &Rc<Lifetime>, snapshot: &Snapshot) {
-        let requests = Requests::new(Rc::clone(worker), self.standing, Peer::new(self.peer));
+        let notes = (!self.own).then(|| Notes::new(Rc::clone(worker), self.peer));
+        let requests = Requests::new(Rc::clone(worker), self.standing, Peer::new(self.peer), notes);
         match self.http2 {
             // On the heap: an HTTP/1.1 connection is not to carry the room of an HTTP/2 one.
             true => Box::pin(http2::serve(self.stream, requests, lifetime, &snapshot.limits)).await,

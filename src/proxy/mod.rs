@@ -15,6 +15,7 @@ pub mod identity_headers;
 pub mod lifetime;
 pub mod listener;
 mod message;
+mod notes;
 mod readers;
 mod requests;
 pub mod respond;

@@ -17,6 +17,7 @@ use super::forwarded::{self, Forwarding, Peer};
 use super::hop_by_hop;
 use super::identity_headers;
 use super::message;
+use super::notes::Notes;
 use super::respond::respond;
 use super::standing::Standing;
 use super::worker::Worker;
@@ -30,6 +31,8 @@ pub struct Requests {
     standing: RefCell<Standing>,
     peer: Peer,
     known_host: RefCell<Option<Rc<KnownHost>>>,
+    /// `None` on a connection of this process to itself.
+    notes: Option<Notes>,
 }
 
 /// The authority last found to belong to the connection's policy; nearly every request names it again.
@@ -41,8 +44,8 @@ struct KnownHost {
 
 impl Requests {
     /// For a connection that was let in as `standing` says.
-    pub fn new(worker: Rc<Worker>, standing: Standing, peer: Peer) -> Self {
-        Self { worker, standing: RefCell::new(standing), peer, known_host: RefCell::default() }
+    pub fn new(worker: Rc<Worker>, standing: Standing, peer: Peer, notes: Option<Notes>) -> Self {
+        Self { worker, standing: RefCell::new(standing), peer, known_host: RefCell::default(), notes }
     }
 
     /// Whether the connection proved itself.
@@ -59,7 +62,7 @@ impl Requests {
     /// may take another request.
     pub async fn answer(&self, request: Request<LocalBody>) -> (Response<LocalBody>, bool) {
         let started = Instant::now();
-        let result = self.forward(request).await;
+        let result = self.forward(request, started).await;
         let keep_open = !matches!(result, Err(RequestError::TrustChanged));
         let response = match result {
             Ok(response) => {
@@ -89,10 +92,13 @@ impl Requests {
         respond(error.status(), error.sentence()).map(LocalBody::from)
     }
 
-    async fn forward(&self, request: Request<LocalBody>) -> Result<Response<LocalBody>, RequestError> {
+    async fn forward(&self, request: Request<LocalBody>, came: Instant) -> Result<Response<LocalBody>, RequestError> {
         let host = self.current_host()?;
         let (mut parts, body) = request.into_parts();
         let named = self.same_policy(&host, &parts)?;
+        if let Some(notes) = &self.notes {
+            notes.count(&self.standing.borrow(), &parts, came);
+        }
         refuse_method(&parts.method)?;
         message::settle(&mut parts)?;
         // HTTP/1.0 has no 101 (RFC 9110, section 7.8).

@@ -50,6 +50,11 @@ impl Standing {
         self.verdict == Verdict::Verified
     }
 
+    /// The name the client asked for in its handshake.
+    pub fn server_name(&self) -> Option<&Hostname> {
+        self.proof.server_name.as_ref()
+    }
+
     /// The generation of the snapshot that `host` is of.
     pub fn generation(&self) -> u64 {
         self.generation

@@ -238,8 +238,8 @@ impl FleetHost {
         let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let failure = Failure { at: seconds(sample.value), peer, server_name: None, certificate: None };
         let evidence = self.by_name.entry(sample.label("name").to_owned()).or_default();
-        let only = || FirstAndLast::only(failure.clone());
-        evidence.failures.entry(kind).and_modify(|known| known.add(failure.clone())).or_insert_with(only);
+        let seen = FirstAndLast::only(failure);
+        evidence.failures.entry(kind).and_modify(|known| known.merge(seen.clone())).or_insert(seen);
     }
 
     /// By name; what is counted for the whole host stands with one of them.

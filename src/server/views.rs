@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use super::walk::Confirmations;
 use crate::admin::control::View;
 use crate::clock::Timestamp;
+use crate::config::problem::Place;
 use crate::evidence::explain;
 use crate::evidence::known::Recogniser;
 use crate::evidence::ledger::{Ledger, Span};
@@ -30,15 +32,20 @@ mod told;
 /// Tells of whatever snapshot is in force when it is asked.
 pub struct Telling {
     pub shared: Arc<Shared>,
+    /// The file that evidence survives in. `None`: a restart forgets it.
+    pub evidence_file: Option<PathBuf>,
     /// The main configuration file.
     pub config: PathBuf,
     pub started_at: Timestamp,
     /// Filled in once the listeners are bound.
     pub listeners: Arc<OnceLock<Vec<SocketAddr>>>,
+    pub confirmations: Arc<Confirmations>,
 }
 
 /// One host and what it rests on, at one moment.
 struct Seen<'a> {
+    /// Until when its `enforce` wants to be confirmed.
+    confirm_by: Option<Timestamp>,
     host: &'a Host,
     facts: TrustFacts,
     by_name: BTreeMap<String, Evidence>,
@@ -52,7 +59,7 @@ impl Telling {
 
     fn see<'a>(&self, host: &'a Host, now: Timestamp) -> Seen<'a> {
         let by_name = self.ledger().evidence(&host.name, host.gate.window, now);
-        Seen { host, facts: facts(host), by_name, now }
+        Seen { confirm_by: self.confirmations.deadline(&host.name), host, facts: facts(host), by_name, now }
     }
 
     fn see_all<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Vec<Seen<'a>> {
@@ -75,7 +82,7 @@ impl View for Telling {
             config: self.config.display().to_string(),
             listeners: self.listeners.get().into_iter().flatten().map(ToString::to_string).collect(),
             networks: self.ledger().networks(),
-            evidence_file: None,
+            evidence_file: self.evidence_file.as_ref().map(|file| file.display().to_string()),
             unknown_names: self.ledger().unknown_names(self.shared.clock.now()),
             may_change: false,
         }
@@ -141,6 +148,7 @@ impl Seen<'_> {
         HostReport {
             readiness: self.host.gate.judge(&case),
             evidence: self.evidence_of(self.by_name.values()),
+            confirm_by: self.confirm_by,
             ..unseen(self.host)
         }
     }
@@ -173,14 +181,17 @@ pub fn unseen(host: &Host) -> HostReport {
         trust: host.client_auth.trust().map(|trust| trust_report(trust)),
         certificate_not_after: leaf.and_then(|leaf| Some(leaf.fields?.not_after)),
         upstream: host.upstream.addresses().map(ToString::to_string).collect(),
-        source: Some(SourceReport {
-            file: host.mode_place.file.path.display().to_string(),
-            line: host.mode_place.line_and_column().0,
-        }),
+        source: Some(source(&host.mode_place)),
         confirm_by: None,
         readiness: Readiness { ready: false, shortfalls: Vec::new(), notices: Vec::new() },
         evidence: EvidenceReport::default(),
     }
+}
+
+/// Whoever asks may stand in another folder: the path is told in full.
+pub(super) fn source(place: &Place) -> SourceReport {
+    let path = std::path::absolute(&place.file.path).unwrap_or_else(|_| place.file.path.clone());
+    SourceReport { file: path.display().to_string(), line: place.line_and_column().0 }
 }
 
 fn trust_report(trust: &Trust) -> TrustReport {

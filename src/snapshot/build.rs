@@ -12,6 +12,7 @@ use super::upstream;
 use crate::config::model::{self, Ca, CertificateFiles, Config, KnownCertificate, Limits, Placed};
 use crate::config::problem::Problems;
 use crate::evidence::known::KnownCertificates;
+use crate::evidence::network::Networks;
 use crate::hostname::HostPattern;
 use crate::policy::bundle::CaBundle;
 use crate::policy::client_auth::{ClientAuth, Mode};
@@ -49,6 +50,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
     let cas = builder.load_cas(config);
     let all: Vec<_> = config.hosts.iter().map(|host| builder.host(&host.value, &cas)).collect();
     let admin = config.admin.as_ref().map(|admin| builder.admin(admin, &cas)).unwrap_or_default();
+    let networks = builder.networks(config);
     let known = builder.known_certificates(config);
     let problems = builder.problems;
     if problems.has_errors() {
@@ -64,6 +66,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
         hosts: table(&all, config),
         all,
         limits: config.limits.clone(),
+        networks: Arc::new(networks),
         cas,
         admin: Arc::new(admin),
         known: KnownCertificates::new(known, previous.map(|previous| &previous.known)),
@@ -96,6 +99,12 @@ impl<'a> Builder<'a> {
             trusts: HashMap::new(),
             upstreams: HashMap::new(),
         }
+    }
+
+    /// The shipped ranges where none are named, and after a report.
+    fn networks(&mut self, config: &Config) -> Networks {
+        let path = config.evidence.cloudflare_ranges.as_ref();
+        path.and_then(|path| files::ranges(path, &mut self.problems)).unwrap_or_default()
     }
 
     fn load_cas(&mut self, config: &Config) -> BTreeMap<String, LoadedCa> {

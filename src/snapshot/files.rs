@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 
 use crate::config::model::Placed;
 use crate::config::problem::Problems;
+use crate::evidence::network::Networks;
 use crate::secret::{Secret, TokenDigest};
 
 /// No bundle, chain or key comes near this; a revocation list may.
@@ -133,6 +134,21 @@ pub(super) fn revocation_lists(path: &Placed<PathBuf>, problems: &mut Problems) 
         Ok(_) | Err(_) => {
             let message = format!("{}: no certificate revocation list found", path.value.display());
             problems.error(&path.place, message, "name a CRL in PEM (-----BEGIN X509 CRL-----) or DER");
+            None
+        }
+    }
+}
+
+/// The ranges of a file; `None` after a report.
+pub(super) fn ranges(path: &Placed<PathBuf>, problems: &mut Problems) -> Option<Networks> {
+    let bytes = read(path, problems)?;
+    let shown = path.value.display().to_string();
+    match Networks::parse(&String::from_utf8_lossy(&bytes), &shown) {
+        Ok(networks) => Some(networks),
+        Err(error) => {
+            let help = "save the answer of https://api.cloudflare.com/client/v4/ips, or write one range per line, such as \
+                        173.245.48.0/20; without this key the shipped ranges count";
+            problems.error(&path.place, format!("{shown}: {error}"), help);
             None
         }
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::config::model::Limits;
 use crate::evidence::known::KnownCertificates;
+use crate::evidence::network::Networks;
 use crate::policy::hosts::HostTable;
 use crate::policy::trust::{Trust, TrustDigest};
 use crate::snapshot::admin::AdminAccess;
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub all: Vec<Arc<Host>>,
     /// The bounds on what strangers send.
     pub limits: Limits,
+    /// The ranges that count as Cloudflare's.
+    pub networks: Arc<Networks>,
     /// The CAs by their name in the configuration.
     pub cas: BTreeMap<String, LoadedCa>,
     /// Who may do what on the admin side.

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::evidence::handshake::HandshakeOutcome;
+use crate::evidence::ledger::Ledger;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::{Decision, Verdict};
 
 mod denial;
+mod evidence;
 mod host;
 mod process;
 mod refusal;
@@ -20,6 +22,7 @@ mod register;
 mod shed;
 
 pub use denial::AdminDenial;
+use evidence::EvidenceGauges;
 use host::HandshakeCounters;
 pub use host::HostMetrics;
 use process::ProcessGauges;
@@ -57,8 +60,11 @@ pub struct Metrics {
     reload_timestamp: IntGauge,
     reloads: IntCounterVec,
     generation: IntGauge,
+    fallbacks: IntCounter,
     log_dropped: IntCounter,
     panics: IntCounter,
+    evidence_saves: IntCounterVec,
+    evidence: EvidenceGauges,
     process: ProcessGauges,
     per_host_series: usize,
     /// Held while series come, go and are rendered, so that no scrape sees a half-done reload.
@@ -186,6 +192,11 @@ impl Metrics {
         for result in ["success", "failure"] {
             label(&reloads, &[result]);
         }
+        let evidence_saves =
+            counters(r, "originlock_evidence_saves_total", "Times that evidence was written, by result.", &["result"]);
+        for result in ["success", "failure"] {
+            label(&evidence_saves, &[result]);
+        }
         let build = gauges(r, "originlock_build_info", "The version that runs; the value is always 1.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Arc::new(Self {
@@ -224,12 +235,19 @@ impl Metrics {
                 "originlock_config_generation",
                 "The number of the configuration in force, counted from 1 at the start of the process.",
             ),
+            fallbacks: counter(
+                &registry,
+                "originlock_fallbacks_total",
+                "Hosts that fell back from enforce to observe because nobody confirmed or Cloudflare was refused.",
+            ),
             log_dropped: counter(
                 r,
                 "originlock_log_dropped_total",
                 "Log lines and handshake records that were dropped because their queue was full.",
             ),
             panics: counter(r, "originlock_panics_total", "Connections that ended in a panic, which is a bug."),
+            evidence_saves,
+            evidence: EvidenceGauges::new(r),
             process: ProcessGauges::new(r),
             per_host_series,
             hosts: Mutex::default(),
@@ -334,6 +352,16 @@ impl Metrics {
         self.panics.inc();
     }
 
+    /// Shows what `ledger` holds, at `clock`'s time, from the next scrape on.
+    pub fn follow(&self, ledger: Arc<Ledger>, clock: Clock) {
+        self.evidence.follow(ledger, clock);
+    }
+
+    /// Counts an attempt to write evidence to the disk.
+    pub fn evidence_saved(&self, success: bool) {
+        label(&self.evidence_saves, &[if success { "success" } else { "failure" }]).inc();
+    }
+
     /// Counts log lines or records that were dropped.
     pub fn log_dropped(&self, lines: u64) {
         self.log_dropped.inc_by(lines);
@@ -342,6 +370,11 @@ impl Metrics {
     /// Log lines and records dropped so far.
     pub fn log_dropped_total(&self) -> u64 {
         self.log_dropped.get()
+    }
+
+    /// Records that a host fell back to *observe* by itself.
+    pub fn fell_back(&self) {
+        self.fallbacks.inc();
     }
 
     /// Records that the configuration of number `generation` is in force, from the first one on.
@@ -371,7 +404,11 @@ impl Metrics {
     /// All series in Prometheus' text format.
     pub fn render(&self) -> String {
         self.process.update();
-        let _no_reload_between = self.lock();
+        let hosts = self.lock();
+        let mut active: Vec<_> = hosts.active.keys().map(|(name, mode)| (name.as_str(), *mode)).collect();
+        // Who is left out beyond the bound must not change from scrape to scrape.
+        active.sort_unstable_by_key(|(name, _)| *name);
+        self.evidence.update(active.into_iter(), self.per_host_series);
         // Encoding fails only for a family without a name or series; ours have both.
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }

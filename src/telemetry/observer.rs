@@ -383,7 +383,13 @@ mod tests {
         let (queue, stuck) = sync_channel(4);
         let (ledger, trust) = (Arc::new(Ledger::default()), TrustDigest([7; 32]));
         let name = HostPattern::parse("a.example").expect("a pattern");
-        let subject = Subject { host: "a.example".into(), names: vec![name], is_default: false, trust: Some(trust) };
+        let subject = Subject {
+            host: "a.example".into(),
+            names: vec![name],
+            is_default: false,
+            trust: Some(trust),
+            window: Duration::from_hours(1),
+        };
         ledger.adopt(&[subject], outcome("a.example").at);
         let own = Arc::default();
         let observer =

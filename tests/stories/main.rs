@@ -3,6 +3,7 @@
 mod certificate_log;
 mod crowd;
 mod curl;
+mod dashboard;
 mod drain;
 mod evidence;
 mod http_bodies;
@@ -19,8 +20,10 @@ mod metrics;
 mod nginx;
 mod openssl;
 mod pins;
+mod probe;
 mod reload;
 mod sessions;
 mod sni;
 mod stalls;
 mod support;
+mod walk;

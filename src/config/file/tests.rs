@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::model::{AdminAddress, Balance, Limits, Log, Pin, Shutdown, Upstream};
+use crate::config::model::{AdminAddress, Balance, Evidence, Limits, Log, Pin, Shutdown, Upstream};
 use crate::evidence::readiness::Gate;
 
 const QUICKSTART: &str = include_str!("../../../config/quickstart.toml");
@@ -35,6 +35,7 @@ fn messages(text: &str) -> Vec<String> {
 fn assert_defaults(config: &Config) {
     assert_eq!((config.workers, &config.limits), (0, &Limits::default()));
     assert_eq!(config.shutdown, Shutdown::default());
+    assert_eq!(config.evidence.save, Evidence::default().save);
     assert_eq!((config.log.format, &config.log.level), (Log::default().format, &Log::default().level));
     assert_eq!(config.listeners[0].address.value, "[::]:443".parse::<SocketAddr>().unwrap());
     let admin = config.admin.as_ref().map(|admin| &admin.address.value);
@@ -125,7 +126,7 @@ fn every_mistake_has_its_line_and_its_remedy() {
         (
             main("shiny = 1"),
             &[
-                "o.toml:1: unknown key `shiny`; known here: include, workers, listener, admin, log, limits, shutdown, readiness, known_certificates, default_host, ca, host",
+                "o.toml:1: unknown key `shiny`; known here: include, workers, listener, admin, log, limits, evidence, shutdown, readiness, known_certificates, default_host, ca, host",
             ][..],
         ),
         (
@@ -149,6 +150,13 @@ fn every_mistake_has_its_line_and_its_remedy() {
         (
             main("[limits]\nheader_bytes = 16384"),
             &["o.toml:2: `limits.header_bytes` is less than the 128 KB that Cloudflare may send; write 163840"][..],
+        ),
+        (
+            main("[evidence]\nsave_seconds = 0\nranges = \"x\""),
+            &[
+                "o.toml:2: `evidence.save_seconds` cannot be 0; write a number of seconds from 1 to 3600",
+                "o.toml:3: unknown key `evidence.ranges`; known here: cloudflare_ranges, file, save_seconds",
+            ][..],
         ),
         (main("[shutdown]\ndrain = 5"), &["o.toml:2: unknown key `shutdown.drain`, did you mean `drain_seconds`?"][..]),
         (
@@ -364,7 +372,7 @@ fn every_mistake_has_its_line_and_its_remedy() {
         (
             main("identity_headers = 1"),
             &[
-                "o.toml:1: unknown key `identity_headers`; known here: include, workers, listener, admin, log, limits, shutdown, readiness, known_certificates, default_host, ca, host",
+                "o.toml:1: unknown key `identity_headers`; known here: include, workers, listener, admin, log, limits, evidence, shutdown, readiness, known_certificates, default_host, ca, host",
             ][..],
         ),
     ] {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -45,6 +45,8 @@ pub struct Client {
     pub address: SocketAddr,
     /// What is asked for in the SNI and in `Host`.
     name: String,
+    /// The address to connect from; `None`: as the system likes.
+    source: Option<IpAddr>,
     sni: bool,
     version: Option<Version>,
     credential: Arc<Presented>,
@@ -68,6 +70,7 @@ impl Client {
         Self {
             address,
             name: name.to_owned(),
+            source: None,
             sni: true,
             version: None,
             credential: Arc::default(),
@@ -100,6 +103,12 @@ impl Client {
         self
     }
 
+    /// Connects from another address of this machine: all of 127.0.0.0/8 is.
+    pub fn from(mut self, source: &str) -> Self {
+        self.source = Some(source.parse().expect("an address"));
+        self
+    }
+
     /// Asks for another name, with the same certificate and sessions.
     pub fn asking_for(&self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self.clone() }
@@ -124,7 +133,13 @@ impl Client {
     /// Goes through the handshake. Under TLS 1.3 a client is done before the server has judged its certificate: only
     /// an answer proves that it was let in.
     pub fn connect(&self) -> Result<Connection, Refused> {
-        self.connect_over(TcpStream::connect(self.address).expect("the listener is there"))
+        let domain = socket2::Domain::for_address(self.address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("a socket");
+        if let Some(source) = self.source {
+            socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of this machine");
+        }
+        socket.connect(&self.address.into()).expect("the listener is there");
+        self.connect_over(socket.into())
     }
 
     /// Goes through the handshake over a connection that is already open.

@@ -13,6 +13,8 @@ pub struct Setup {
     pub hosts: Vec<HostSetup>,
     /// Whole tables, such as `[limits]`.
     pub tables: String,
+    /// Other files that the configuration names.
+    pub files: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Default, Debug)]

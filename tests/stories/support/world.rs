@@ -60,6 +60,22 @@ impl World {
         self.server.take().expect("the server is taken once")
     }
 
+    /// Starts the proxy again, in the same folder and at the same time of day.
+    pub fn restart(&mut self) {
+        let server = self.take_server();
+        server.drain();
+        server.join();
+        self.start_again();
+    }
+
+    /// Starts the proxy that was taken and ended.
+    pub fn start_again(&mut self) {
+        let options = Options { clock: self.clock.clone(), ..Options::default() };
+        let server = Server::start(self.path("originlock.toml"), options).expect("the configuration is good");
+        self.server = Some(server);
+        self.seen.store(0, Ordering::Relaxed);
+    }
+
     /// A client without a certificate that asks for `name`.
     pub fn client(&self, name: &str) -> Client {
         Client::new(self.address(), name)
@@ -83,7 +99,7 @@ impl World {
 
     /// Reads the configuration again; what is wrong with it.
     pub fn reload(&self) -> Result<(), String> {
-        self.server().reload().map_err(|error| error.to_string())
+        self.server().reload().map(drop).map_err(|error| error.to_string())
     }
 
     /// Changes the configuration and has it taken.
@@ -161,14 +177,30 @@ impl Builder {
         self
     }
 
+    /// A file in the configuration's folder.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.setup.files.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
     /// Starts the proxy, on the thread's log if it has one.
     pub fn start(self) -> World {
         self.start_at(now())
     }
 
+    /// Starts it with one more file in its folder.
+    pub fn start_with_file(self, name: &str, text: &str) -> World {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(&folder.path().join(name), text);
+        self.start_in(folder, now())
+    }
+
     /// Starts it at another time of day.
     pub fn start_at(self, start: Timestamp) -> World {
-        let folder = tempfile::tempdir().expect("a folder");
+        self.start_in(tempfile::tempdir().expect("a folder"), start)
+    }
+
+    fn start_in(self, folder: TempDir, start: Timestamp) -> World {
         let echo = Echo::start();
         let clock = Clock::manual(start);
         write_files(folder.path(), &self.setup, echo.address);
@@ -189,6 +221,9 @@ fn write_files(folder: &Path, setup: &Setup, echo: SocketAddr) {
         if let Some(list) = &ca.crl {
             write(&folder.join(format!("ca/{name}.crl")), list);
         }
+    }
+    for (name, text) in &setup.files {
+        write(&folder.join(name), text);
     }
     write(&folder.join("tls/site-ca.pem"), pki().site.certificate_pem());
     for host in &mut setup.hosts {
