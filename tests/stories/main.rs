@@ -26,4 +26,5 @@ mod sessions;
 mod sni;
 mod stalls;
 mod support;
+mod verbs;
 mod walk;
