@@ -6,6 +6,7 @@ mod curl;
 mod dashboard;
 mod drain;
 mod evidence;
+mod fleet;
 mod http_bodies;
 mod http_bounds;
 mod http_framing;
