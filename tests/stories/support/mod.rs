@@ -8,6 +8,8 @@ pub mod echo;
 pub mod frames;
 pub mod grpc;
 pub mod http2;
+pub mod program;
+pub mod prometheus;
 pub mod raw;
 pub mod setup;
 pub mod world;
