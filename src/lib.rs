@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod alert;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod hostname;
 pub mod http1;
 pub mod pki;
 pub mod policy;
+pub mod probe;
 pub mod proxy;
 pub mod remote;
 pub mod secret;

@@ -1,10 +1,18 @@
 //! The command line.
 
+mod admin;
 mod check;
 mod demo;
+mod duration;
+mod explain;
+mod fleet;
+mod judged;
 mod output;
+mod paper;
 pub mod pki;
+mod ready;
 mod run;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +41,9 @@ enum Verb {
     Run(ConfigArguments),
     /// Load a configuration and everything it names, and print what each hostname will do.
     Check(CheckArguments),
+    Status(status::StatusArguments),
+    Ready(ready::ReadyArguments),
+    Explain(explain::ExplainArguments),
     /// Three hostnames with throwaway certificates, to try with curl: nothing to set up.
     Demo(demo::DemoArguments),
     /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
@@ -71,6 +82,7 @@ pub enum OutputFormat {
 enum Ended {
     Done,
     Failed,
+    NotReady,
     BadConfiguration,
 }
 
@@ -79,6 +91,7 @@ impl From<Ended> for ExitCode {
         Self::from(match ended {
             Ended::Done => 0,
             Ended::Failed => 1,
+            Ended::NotReady => 3,
             // EX_CONFIG of sysexits.h.
             Ended::BadConfiguration => 78,
         })
@@ -96,6 +109,9 @@ pub fn main() -> ExitCode {
     let ended = match arguments.verb {
         Verb::Run(arguments) => run::run(arguments.config),
         Verb::Check(arguments) => check::run(&arguments.config.config, arguments.output),
+        Verb::Status(arguments) => status::run(&arguments),
+        Verb::Ready(arguments) => ready::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Pki(arguments) => {
             pki::run(&arguments, &Clock::System, &mut std::io::stdout().lock()).map(|()| Ended::Done)

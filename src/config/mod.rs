@@ -1,6 +1,8 @@
 //! What the operator wrote: read once, every mistake reported at once, each at its place.
 
 mod admin;
+mod diff;
+pub mod edit;
 mod evidence;
 pub mod file;
 mod host;
@@ -9,3 +11,4 @@ mod parse;
 pub mod problem;
 mod reader;
 mod render;
+pub mod replace;

@@ -15,6 +15,7 @@ pub mod requests;
 mod sets;
 pub mod store;
 pub mod strangers;
+mod sums;
 pub mod tally;
 pub mod window;
-mod wording;
+pub mod wording;

@@ -177,7 +177,7 @@ impl FirstAndLast {
     }
 
     /// Takes what was seen of the same kind elsewhere.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         if other.first < self.first {
             self.first = other.first;
         }
@@ -221,3 +221,7 @@ fn merge_all<K: Ord, V>(all: &mut BTreeMap<K, V>, others: BTreeMap<K, V>, merge:
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tally_tests.rs"]
+mod tests;

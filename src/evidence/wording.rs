@@ -8,7 +8,7 @@ const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
 /// `1 handshake`, `2 handshakes`.
-pub(super) fn count(number: u64, noun: &str) -> String {
+pub fn count(number: u64, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
         // Nouns here take `es` behind `ss`, as `address` does, and else `s`.
@@ -18,7 +18,7 @@ pub(super) fn count(number: u64, noun: &str) -> String {
 }
 
 /// A window as in "in the last 24 h".
-pub(super) fn window(window: Duration) -> String {
+pub fn window(window: Duration) -> String {
     match window.as_secs() {
         HOUR => "hour".to_owned(),
         seconds if seconds % DAY == 0 && seconds > DAY => format!("{} days", seconds / DAY),
@@ -29,7 +29,7 @@ pub(super) fn window(window: Duration) -> String {
 }
 
 /// `at 10:42 UTC` of today, `on 2026-11-22 at 10:42 UTC` of another day.
-pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
+pub fn moment(at: Timestamp, now: Timestamp) -> String {
     let (text, today) = (at.to_string(), day(now));
     match text.get(11..16) {
         Some(time) if day(at) == today => format!("at {time} UTC"),
@@ -39,13 +39,13 @@ pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// `2026-11-22`.
-pub(super) fn day(at: Timestamp) -> String {
+pub fn day(at: Timestamp) -> String {
     let text = at.to_string();
     text.get(..10).unwrap_or(&text).to_owned()
 }
 
 /// How far ahead or behind: `in 8 days`, `3 hours ago`.
-pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
+pub fn distance(at: Timestamp, now: Timestamp) -> String {
     match at >= now {
         true => format!("in {}", span(at.since(now))),
         false => format!("{} ago", span(now.since(at))),
@@ -53,7 +53,7 @@ pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// The largest whole unit, rounded down.
-pub(super) fn span(duration: Duration) -> String {
+pub fn span(duration: Duration) -> String {
     match duration.as_secs() {
         seconds if seconds >= 2 * DAY => count(seconds / DAY, "day"),
         seconds if seconds >= HOUR => count(seconds / HOUR, "hour"),

@@ -1,22 +1,36 @@
 //! Where a server is, as people write it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::Uri;
 
 /// A server: `http://HOST:PORT/PREFIX`, `https://…`, or `unix:/run/originlock/admin.sock`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Endpoint {
-    pub(super) place: Place,
+pub struct Endpoint(Arc<Whole>);
+
+/// Shared by whoever has to name it.
+#[derive(PartialEq, Eq, Debug)]
+struct Whole {
+    place: Place,
     /// What every path begins with; empty, or `/…` without a `/` at its end.
-    pub(super) base_path: String,
+    base_path: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    Tcp { host: String, port: u16 },
-    Tls { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    /// Connected to `at` where it is given, and else to whatever the host's name leads to.
+    Tls {
+        host: String,
+        port: u16,
+        at: Option<SocketAddr>,
+    },
     Unix(PathBuf),
 }
 
@@ -61,26 +75,48 @@ impl Endpoint {
         }
         let place = match uri.scheme_str() {
             Some("http") => Place::Tcp { host, port: authority.port_u16().unwrap_or(80) },
-            Some("https") => Place::Tls { host, port: authority.port_u16().unwrap_or(443) },
+            Some("https") => Place::Tls { host, port: authority.port_u16().unwrap_or(443), at: None },
             _ => return Err(EndpointError::Form),
         };
-        Ok(Self { place, base_path: uri.path().trim_end_matches('/').to_owned() })
+        Ok(Self(Arc::new(Whole { place, base_path: uri.path().trim_end_matches('/').to_owned() })))
     }
 
     /// A unix socket.
     pub fn unix(path: PathBuf) -> Self {
-        Self { place: Place::Unix(path), base_path: String::new() }
+        Self::at(Place::Unix(path))
+    }
+
+    /// Without TLS, at a socket's address.
+    pub fn tcp(address: SocketAddr) -> Self {
+        Self::at(Place::Tcp { host: address.ip().to_string(), port: address.port() })
+    }
+
+    /// With TLS, as `name`, at a socket's address.
+    pub fn tls(name: String, address: SocketAddr) -> Self {
+        Self::at(Place::Tls { host: name, port: address.port(), at: Some(address) })
+    }
+
+    fn at(place: Place) -> Self {
+        Self(Arc::new(Whole { place, base_path: String::new() }))
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.0.place
+    }
+
+    pub(super) fn base_path(&self) -> &str {
+        &self.0.base_path
     }
 
     /// Whether whoever listens there is protected by the file system alone.
     pub fn is_unix(&self) -> bool {
-        matches!(self.place, Place::Unix(_))
+        matches!(self.0.place, Place::Unix(_))
     }
 
     /// What the `Host` header says.
     pub(super) fn host(&self) -> String {
-        match &self.place {
-            Place::Tcp { host, port } | Place::Tls { host, port } => authority(host, *port),
+        match &self.0.place {
+            Place::Tcp { host, port } | Place::Tls { host, port, .. } => authority(host, *port),
             Place::Unix(_) => "localhost".to_owned(),
         }
     }
@@ -95,9 +131,15 @@ fn authority(host: &str, port: u16) -> String {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Tcp { host, port } => write!(f, "http://{}{}", authority(host, *port), self.base_path),
-            Place::Tls { host, port } => write!(f, "https://{}{}", authority(host, *port), self.base_path),
+        match &self.0.place {
+            Place::Tcp { host, port } => write!(f, "http://{}{}", authority(host, *port), self.0.base_path),
+            Place::Tls { host, port, at } => {
+                write!(f, "https://{}{}", authority(host, *port), self.0.base_path)?;
+                match at {
+                    Some(at) if at.ip().to_string() != *host => write!(f, " at {at}"),
+                    Some(_) | None => Ok(()),
+                }
+            }
             Place::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

@@ -56,7 +56,7 @@ impl Client {
     /// # Errors
     /// Files that cannot be used, a token that fits into no header.
     pub fn new(endpoint: Endpoint, tls: &TlsFiles, token: Option<&Secret>) -> Result<Self, FetchError> {
-        let tls = match endpoint.place {
+        let tls = match endpoint.place() {
             Place::Tls { .. } => Some(tls.load().map_err(FetchError::TlsFiles)?),
             Place::Tcp { .. } | Place::Unix(_) => None,
         };
@@ -100,7 +100,7 @@ impl Client {
     fn request(&self, method: Method, path: &str, json: Option<Vec<u8>>) -> Result<Request<Full<Bytes>>, FetchError> {
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.endpoint.base_path))
+            .uri(format!("{}{path}", self.endpoint.base_path()))
             .header(HOST, self.endpoint.host())
             .header(USER_AGENT, concat!("originlock/", env!("CARGO_PKG_VERSION")))
             .header(ACCEPT, "application/json")
@@ -118,13 +118,17 @@ impl Client {
 
     async fn connect_and_send(&self, request: Request<Full<Bytes>>) -> Result<Answer, FetchError> {
         let failed = |source| FetchError::Connect { endpoint: self.endpoint.clone(), source };
-        match &self.endpoint.place {
+        match self.endpoint.place() {
             Place::Unix(path) => self.send(UnixStream::connect(path).await.map_err(failed)?, request).await,
             Place::Tcp { host, port } => {
                 self.send(TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?, request).await
             }
-            Place::Tls { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+            Place::Tls { host, port, at } => {
+                let stream = match at {
+                    Some(address) => TcpStream::connect(address).await,
+                    None => TcpStream::connect((host.as_str(), *port)).await,
+                };
+                let stream = stream.map_err(failed)?;
                 let failed = |source| FetchError::Tls { endpoint: self.endpoint.clone(), source };
                 let name =
                     ServerName::try_from(host.clone()).map_err(|source| failed(std::io::Error::other(source)))?;

@@ -3,6 +3,7 @@
 //! Every call blocks: this is the command line's side, which has nothing else to do meanwhile.
 
 pub mod admin;
+pub mod fleet;
 pub mod prometheus;
 
 use std::fmt::Write as _;

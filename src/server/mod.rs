@@ -1,7 +1,6 @@
 //! The process: its workers, its admin side, and how it starts, reloads and ends.
 
 mod admin;
-mod control;
 pub mod demo;
 mod descriptors;
 mod error;
@@ -11,15 +10,15 @@ pub mod panics;
 mod reload;
 mod stage;
 mod views;
+pub mod walk;
 mod worker;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use self::admin::{AdminThread, HealthChecks};
-use self::control::Reloading;
 pub use self::error::StartError;
 use self::keeper::{Keeper, SaveHandle};
 pub use self::reload::ReloadError;
@@ -27,8 +26,9 @@ use self::reload::Reloader;
 use self::stage::{Stage, Stages};
 use self::views::Telling;
 pub use self::views::unseen;
+use self::walk::{Confirmations, Walk};
 use self::worker::WorkerThread;
-use crate::admin::control::Control;
+use crate::admin::control::{Control, View};
 use crate::admin::{AdminState, Bounds, Readiness, ReadyState};
 use crate::clock::Clock;
 use crate::config::file;
@@ -36,6 +36,7 @@ use crate::config::model::Config;
 use crate::config::problem::Problems;
 use crate::evidence::ledger::Ledger;
 use crate::evidence::recorder::Recent;
+use crate::evidence::report::ReloadReport;
 use crate::proxy::admission::Admission;
 use crate::proxy::worker::Shared;
 use crate::snapshot::build::{Ground, build};
@@ -59,7 +60,7 @@ pub struct Options {
 /// A running server. Dropping it cuts everything off; [`Server::drain`] and [`Server::join`] end it in good order.
 pub struct Server {
     shared: Arc<Shared>,
-    reloading: Arc<Reloading>,
+    walk: Arc<Walk>,
     readiness: Arc<Readiness>,
     addresses: Vec<SocketAddr>,
     drain_limit: Duration,
@@ -116,21 +117,24 @@ impl Server {
         let stages = Stages::new();
         let (checks, watched) = HealthChecks::new();
         checks.watch(&shared.current.load());
-        let reloader = Mutex::new(Reloader::new(path.clone(), config.clone(), ground));
-        let reloading = Arc::new(Reloading { shared: Arc::clone(&shared), reloader, checks });
+        let config = Arc::new(config);
+        let reloader = Reloader::new(path.clone(), Arc::clone(&config), ground, checks);
+        let confirmations = Arc::new(Confirmations::default());
         let listeners = Arc::new(OnceLock::new());
-        let telling = Telling {
+        let view: Arc<dyn View> = Arc::new(Telling {
             shared: Arc::clone(&shared),
             evidence_file: keeper.path().map(Path::to_owned),
             config: path,
             started_at: shared.clock.now(),
             listeners: Arc::clone(&listeners),
-        };
+            confirmations: Arc::clone(&confirmations),
+        });
+        let walk = Walk::new(Arc::clone(&shared), Arc::clone(&view), reloader, Arc::clone(&listeners), confirmations);
         let state = AdminState {
             metrics,
             recent: Arc::clone(shared.observer.recent()),
-            view: Arc::new(telling),
-            control: Arc::clone(&reloading) as Arc<dyn Control>,
+            view,
+            control: Arc::clone(&walk) as Arc<dyn Control>,
             ready: Arc::clone(&readiness),
             access: {
                 let shared = Arc::clone(&shared);
@@ -144,7 +148,7 @@ impl Server {
         let addresses = listeners.get_or_init(|| addresses).clone();
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
-        Ok(Self { shared, reloading, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper })
+        Ok(Self { shared, walk, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper })
     }
 
     /// Where it listens, with real ports.
@@ -172,19 +176,19 @@ impl Server {
         self.shared.observer.expect_own(peer);
     }
 
-    /// The file that evidence survives in, if there is one.
-    pub fn evidence_file(&self) -> Option<&Path> {
-        self.keeper.path()
-    }
-
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         self.shared.observer.metrics()
     }
 
     /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
-    pub fn reload(&self) -> Result<(), ReloadError> {
-        self.reloading.reload_now().map(|_| ())
+    pub fn reload(&self) -> Result<ReloadReport, ReloadError> {
+        self.walk.reload("SIGHUP")
+    }
+
+    /// What changes a mode.
+    pub fn walk(&self) -> &Arc<Walk> {
+        &self.walk
     }
 
     /// Stops accepting; what runs may finish within the configured time. Returns at once.
@@ -200,6 +204,7 @@ impl Server {
     /// A handle to [`Self::drain`] and [`Self::cut`] from elsewhere, while someone waits in [`Self::join`].
     pub fn ending(&self) -> Ending {
         Ending {
+            walk: Arc::clone(&self.walk),
             readiness: Arc::clone(&self.readiness),
             stages: self.stages.clone(),
             drain_limit: self.drain_limit,
@@ -220,6 +225,7 @@ impl Server {
 /// Ends a server.
 #[derive(Clone)]
 pub struct Ending {
+    walk: Arc<Walk>,
     readiness: Arc<Readiness>,
     stages: Stages,
     drain_limit: Duration,
@@ -229,6 +235,7 @@ pub struct Ending {
 impl Ending {
     /// See [`Server::drain`].
     pub fn drain(&self) {
+        self.walk.end();
         self.readiness.set(ReadyState::Draining);
         self.stages.enter(Stage::Drain(self.drain_limit));
         // Draining may take longer than whoever stops us has patience.

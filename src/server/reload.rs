@@ -1,13 +1,16 @@
 //! A new configuration in place of the one in force: as a whole, or not at all.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
+use super::admin::HealthChecks;
 use super::{descriptors, evidence};
 use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
+use crate::evidence::report::ReloadReport;
 use crate::proxy::worker::Shared;
 use crate::snapshot::build::{Ground, build};
 use crate::telemetry::metrics::Metrics;
@@ -17,30 +20,27 @@ use crate::telemetry::metrics::Metrics;
 #[error("the new configuration cannot be used, the old one stays in force:\n{0}")]
 pub struct ReloadError(pub Problems);
 
-/// What a reload came to.
-#[derive(Debug)]
-pub struct Reloaded {
-    /// The number of the configuration that is now in force.
-    pub generation: u64,
-    /// What will bite.
-    pub warnings: Problems,
-}
-
 /// Knows what is in force and where it came from.
 pub struct Reloader {
     path: PathBuf,
-    in_force: Config,
+    in_force: Arc<Config>,
     ground: Ground,
+    checks: HealthChecks,
 }
 
 impl Reloader {
-    pub fn new(path: PathBuf, in_force: Config, ground: Ground) -> Self {
-        Self { path, in_force, ground }
+    pub fn new(path: PathBuf, in_force: Arc<Config>, ground: Ground, checks: HealthChecks) -> Self {
+        Self { path, in_force, ground, checks }
     }
 
-    /// Loads everything anew and swaps it in.
-    pub fn reload(&mut self, shared: &Shared) -> Result<Reloaded, ReloadError> {
-        self.try_reload(shared).map_err(|problems| {
+    /// What the snapshot in force was built from.
+    pub fn in_force(&self) -> Arc<Config> {
+        Arc::clone(&self.in_force)
+    }
+
+    /// Loads everything anew and swaps it in. `by` says who asked.
+    pub fn reload(&mut self, shared: &Shared, by: &str) -> Result<ReloadReport, ReloadError> {
+        self.try_reload(shared, by).map_err(|problems| {
             self.ground.metrics.reload_failed(shared.clock.now());
             for problem in problems.iter() {
                 error!(config.problem = %problem, "reload refused, the old configuration stays in force");
@@ -49,23 +49,24 @@ impl Reloader {
         })
     }
 
-    fn try_reload(&mut self, shared: &Shared) -> Result<Reloaded, Problems> {
+    fn try_reload(&mut self, shared: &Shared, by: &str) -> Result<ReloadReport, Problems> {
         let loaded = file::load(&self.path)?;
         let (snapshot, more) = build(&loaded.config, &self.ground, Some(&shared.current.load()))?;
         let mut warnings = loaded.warnings;
         warnings.append(more);
         log_warnings(&warnings);
-        warn_of_fixed_settings(&self.in_force, &loaded.config);
+        let fixed = warn_of_fixed_settings(&self.in_force, &loaded.config);
         let limits = &loaded.config.limits;
         shared.admission.set_bounds(descriptors::connections(limits), limits.connections_per_address);
         let generation = snapshot.generation;
         evidence::follow(shared.observer.ledger(), &snapshot, shared.clock.now());
         shared.current.swap(snapshot);
+        self.checks.watch(&shared.current.load());
         self.ground.metrics.reload_succeeded(generation, shared.clock.now());
         warn_of_overflow(&self.ground.metrics);
-        info!(originlock.config.generation = generation, "configuration reloaded");
-        self.in_force = loaded.config;
-        Ok(Reloaded { generation, warnings })
+        info!(originlock.config.generation = generation, originlock.by = by, "configuration reloaded");
+        self.in_force = Arc::new(loaded.config);
+        Ok(ReloadReport { generation, warnings: warnings.iter().map(ToString::to_string).chain(fixed).collect() })
     }
 }
 
@@ -87,8 +88,9 @@ pub fn warn_of_overflow(metrics: &Metrics) {
     }
 }
 
-/// Sockets and threads are made once.
-fn warn_of_fixed_settings(old: &Config, new: &Config) {
+/// Sockets and threads are made once. Says so of each setting that has changed, in the log and to whoever asked.
+fn warn_of_fixed_settings(old: &Config, new: &Config) -> Vec<String> {
+    let mut said = Vec::new();
     let addresses =
         |config: &Config| config.listeners.iter().map(|listener| listener.address.value).collect::<Vec<_>>();
     let admin = |config: &Config| config.admin.as_ref().map(|admin| admin.address.value.clone());
@@ -106,6 +108,8 @@ fn warn_of_fixed_settings(old: &Config, new: &Config) {
     ] {
         if changed {
             warn!(config.setting = setting, "this setting changes with the next start only");
+            said.push(format!("{setting} changes with the next start only"));
         }
     }
+    said
 }

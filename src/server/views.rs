@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use super::walk::Confirmations;
 use crate::admin::control::View;
 use crate::clock::Timestamp;
+use crate::config::problem::Place;
 use crate::evidence::explain;
 use crate::evidence::known::Recogniser;
 use crate::evidence::ledger::{Ledger, Span};
@@ -37,10 +39,13 @@ pub struct Telling {
     pub started_at: Timestamp,
     /// Filled in once the listeners are bound.
     pub listeners: Arc<OnceLock<Vec<SocketAddr>>>,
+    pub confirmations: Arc<Confirmations>,
 }
 
 /// One host and what it rests on, at one moment.
 struct Seen<'a> {
+    /// Until when its `enforce` wants to be confirmed.
+    confirm_by: Option<Timestamp>,
     host: &'a Host,
     facts: TrustFacts,
     by_name: BTreeMap<String, Evidence>,
@@ -54,7 +59,7 @@ impl Telling {
 
     fn see<'a>(&self, host: &'a Host, now: Timestamp) -> Seen<'a> {
         let by_name = self.ledger().evidence(&host.name, host.gate.window, now);
-        Seen { host, facts: facts(host), by_name, now }
+        Seen { confirm_by: self.confirmations.deadline(&host.name), host, facts: facts(host), by_name, now }
     }
 
     fn see_all<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Vec<Seen<'a>> {
@@ -143,12 +148,13 @@ impl Seen<'_> {
         HostReport {
             readiness: self.host.gate.judge(&case),
             evidence: self.evidence_of(self.by_name.values()),
+            confirm_by: self.confirm_by,
             ..unseen(self.host)
         }
     }
 
-    fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence> + Clone) -> EvidenceReport {
-        told::evidence(self.host.gate.window, parts)
+    fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence>) -> EvidenceReport {
+        EvidenceReport::of(self.host.gate.window, parts)
     }
 
     /// Its own, and those that its clients presented.
@@ -175,14 +181,17 @@ pub fn unseen(host: &Host) -> HostReport {
         trust: host.client_auth.trust().map(|trust| trust_report(trust)),
         certificate_not_after: leaf.and_then(|leaf| Some(leaf.fields?.not_after)),
         upstream: host.upstream.addresses().map(ToString::to_string).collect(),
-        source: Some(SourceReport {
-            file: host.mode_place.file.path.display().to_string(),
-            line: host.mode_place.line_and_column().0,
-        }),
+        source: Some(source(&host.mode_place)),
         confirm_by: None,
         readiness: Readiness { ready: false, shortfalls: Vec::new(), notices: Vec::new() },
         evidence: EvidenceReport::default(),
     }
+}
+
+/// Whoever asks may stand in another folder: the path is told in full.
+pub(super) fn source(place: &Place) -> SourceReport {
+    let path = std::path::absolute(&place.file.path).unwrap_or_else(|_| place.file.path.clone());
+    SourceReport { file: path.display().to_string(), line: place.line_and_column().0 }
 }
 
 fn trust_report(trust: &Trust) -> TrustReport {

@@ -1,5 +1,6 @@
 //! JSON lines that a terminal shows as text, whatever a stranger put into them.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -41,6 +42,14 @@ impl<W: Write> Write for EscapingWriter<W> {
 /// Whether a terminal would not show `c` but move its cursor, change its state, or turn its reading direction.
 pub(super) fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` as a terminal may show it: one line, and nothing that it would obey.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    match text.contains(is_harmful) {
+        true => Cow::Owned(text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()),
+        false => Cow::Borrowed(text),
+    }
 }
 
 fn escape(line: &str) -> String {

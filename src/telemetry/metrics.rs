@@ -60,6 +60,7 @@ pub struct Metrics {
     reload_timestamp: IntGauge,
     reloads: IntCounterVec,
     generation: IntGauge,
+    fallbacks: IntCounter,
     log_dropped: IntCounter,
     panics: IntCounter,
     evidence_saves: IntCounterVec,
@@ -234,6 +235,11 @@ impl Metrics {
                 "originlock_config_generation",
                 "The number of the configuration in force, counted from 1 at the start of the process.",
             ),
+            fallbacks: counter(
+                &registry,
+                "originlock_fallbacks_total",
+                "Hosts that fell back from enforce to observe because nobody confirmed or Cloudflare was refused.",
+            ),
             log_dropped: counter(
                 r,
                 "originlock_log_dropped_total",
@@ -364,6 +370,11 @@ impl Metrics {
     /// Log lines and records dropped so far.
     pub fn log_dropped_total(&self) -> u64 {
         self.log_dropped.get()
+    }
+
+    /// Records that a host fell back to *observe* by itself.
+    pub fn fell_back(&self) {
+        self.fallbacks.inc();
     }
 
     /// Records that the configuration of number `generation` is in force, from the first one on.

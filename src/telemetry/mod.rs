@@ -5,5 +5,5 @@ pub mod metrics;
 pub mod observer;
 mod own;
 
-mod escape;
+pub mod escape;
 mod human;

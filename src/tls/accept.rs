@@ -12,6 +12,7 @@ use super::hello::ClientHello;
 pub use super::names::Negotiated;
 use super::stream::{Farewell, Socket, TlsStream, read_some};
 use super::witness::Witness;
+use crate::alert::name as alert_name;
 use crate::clock::Clock;
 use crate::policy::client_auth::ClientAuth;
 use crate::policy::judgement::Judgement;
@@ -164,7 +165,7 @@ impl Handshake {
             Failure::Socket => (judged, Reason::ClientEof, None, None, None),
             Failure::Timeout => (judged, Reason::HandshakeTimeout, None, None, None),
             Failure::Tls(error, record) => {
-                let alert = alert::of_error(&error).or_else(|| alert::in_plain_record(&record)).map(alert::name);
+                let alert = alert::of_error(&error).or_else(|| alert::in_plain_record(&record)).map(alert_name);
                 let (verdict, reason, detail) = classify(error, judged);
                 (verdict, reason, alert, detail, Farewell::send(io, &record))
             }
@@ -194,7 +195,7 @@ fn classify(error: Error, judged: Verdict) -> (Verdict, Reason, Option<String>) 
             };
             (verdict, verdict.reason(), None)
         }
-        Error::AlertReceived(alert) => (judged, Reason::ClientAlert, Some(alert::name(alert).to_owned())),
+        Error::AlertReceived(alert) => (judged, Reason::ClientAlert, Some(alert_name(alert).to_owned())),
         Error::InvalidMessage(
             rustls::InvalidMessage::CertificatePayloadTooLarge | rustls::InvalidMessage::HandshakePayloadTooLarge,
         ) => (Verdict::Failed(Reason::TooLarge), Reason::TooLarge, None),

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::alert;
 use super::stream::{Farewell, read_some};
+use crate::alert::name as alert_name;
 use crate::hostname::Hostname;
 use crate::policy::verdict::Reason;
 
@@ -118,11 +119,11 @@ fn feed(acceptor: &mut Acceptor, mut bytes: &[u8], received: &mut usize) -> Step
 
 fn refuse(io: TcpStream, reason: Reason, alert: AlertDescription) -> NoHello {
     let farewell = Farewell::send(io, &alert::plain_record(alert));
-    NoHello { reason: Some(reason), alert: Some(alert::name(alert)), detail: None, farewell }
+    NoHello { reason: Some(reason), alert: Some(alert_name(alert)), detail: None, farewell }
 }
 
 fn broken(io: TcpStream, error: Error, record: &[u8]) -> NoHello {
-    let alert = alert::in_plain_record(record).map(alert::name);
+    let alert = alert::in_plain_record(record).map(alert_name);
     let farewell = Farewell::send(io, record);
     NoHello { reason: Some(Reason::ProtocolError), alert, detail: Some(error.to_string()), farewell }
 }

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod backend;
+pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod echo;
@@ -16,6 +17,7 @@ pub mod world;
 
 pub use api::{Api, Reply};
 pub use backend::Backend;
+pub use browser::Browser;
 pub use certificates::{Shape, pki};
 pub use client::{Client, Version};
 pub use frames::Frames;

@@ -99,7 +99,7 @@ impl World {
 
     /// Reads the configuration again; what is wrong with it.
     pub fn reload(&self) -> Result<(), String> {
-        self.server().reload().map_err(|error| error.to_string())
+        self.server().reload().map(drop).map_err(|error| error.to_string())
     }
 
     /// Changes the configuration and has it taken.
@@ -194,9 +194,19 @@ impl Builder {
         self.start_at(now())
     }
 
+    /// Starts it with one more file in its folder.
+    pub fn start_with_file(self, name: &str, text: &str) -> World {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(&folder.path().join(name), text);
+        self.start_in(folder, now())
+    }
+
     /// Starts it at another time of day.
     pub fn start_at(self, start: Timestamp) -> World {
-        let folder = tempfile::tempdir().expect("a folder");
+        self.start_in(tempfile::tempdir().expect("a folder"), start)
+    }
+
+    fn start_in(self, folder: TempDir, start: Timestamp) -> World {
         let echo = Echo::start();
         let clock = Clock::manual(start);
         write_files(folder.path(), &self.setup, echo.address);

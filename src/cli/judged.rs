@@ -1,0 +1,75 @@
+//! Hosts and what is made of them, from one running proxy or from a fleet.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::paper::{DIM, GREEN, Paper, RED, YELLOW};
+use crate::evidence::report::HostReport;
+use crate::evidence::wording;
+use crate::policy::client_auth::Mode;
+
+/// A host before its operator.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Judged(pub(super) HostReport);
+
+impl Judged {
+    /// One line, and below it what is missing and what is good to know.
+    pub(super) fn told(&self, paper: Paper) -> String {
+        let HostReport { name, readiness, mode, .. } = &self.0;
+        let mut text = match (readiness.ready, mode) {
+            (true, Mode::Enforce) => format!("{} {name} is enforced, and ready to be\n", paper.paint(GREEN, "✓")),
+            (true, _) => format!("{} {name} is ready to be enforced\n", paper.paint(GREEN, "✓")),
+            (false, Mode::Enforce) => format!("{} {name} is enforced, and would not be ready\n", paper.paint(RED, "✗")),
+            (false, _) => format!("{} {name} is not ready\n", paper.paint(RED, "✗")),
+        };
+        if readiness.ready {
+            let lead = format!("  {} ", paper.paint(GREEN, "·"));
+            text += &paragraph(paper, &lead, &self.proof());
+        }
+        text + &self.reasons(paper)
+    }
+
+    /// What is missing, and what is good to know.
+    pub(super) fn reasons(&self, paper: Paper) -> String {
+        let mut text = String::new();
+        for shortfall in &self.0.readiness.shortfalls {
+            text += &paragraph(paper, &format!("  {} ", paper.paint(RED, "·")), &shortfall.sentence);
+        }
+        for notice in &self.0.readiness.notices {
+            text += &paragraph(paper, &format!("  {} ", paper.paint(YELLOW, "!")), notice);
+        }
+        if let Some(by) = self.0.confirm_by {
+            let sentence =
+                format!("falls back to observe unless it is confirmed by {by}: originlock confirm {}", self.0.name);
+            text += &paragraph(paper, &format!("  {} ", paper.paint(YELLOW, "!")), &sentence);
+        }
+        text
+    }
+
+    fn proof(&self) -> String {
+        let evidence = &self.0.evidence;
+        format!(
+            "{} from {} of Cloudflare's edge verified in the last {}",
+            wording::count(evidence.cloudflare.verified, "handshake"),
+            wording::count(evidence.edge_addresses, "address"),
+            wording::window(Duration::from_secs(evidence.window_seconds)),
+        )
+    }
+
+    /// The word for a table.
+    pub(super) fn word(&self) -> (&'static str, &'static str) {
+        match (self.0.readiness.ready, self.0.mode) {
+            (_, Mode::Off) => ("-", DIM),
+            (true, _) => ("ready", GREEN),
+            (false, _) => ("not ready", RED),
+        }
+    }
+}
+
+/// A paragraph whose lead may be painted.
+fn paragraph(paper: Paper, lead: &str, text: &str) -> String {
+    let plain = paper.paragraph("    ", text);
+    format!("{lead}{}", plain.trim_start())
+}

@@ -1,0 +1,322 @@
+//! Changing a host's mode safely: is it ready, the one word in the operator's file, the reload, the look whether it came out as
+//! meant. And back, by itself, where that was asked for.
+
+mod check;
+mod confirm;
+mod problem;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+pub use self::confirm::Confirmations;
+use self::confirm::Pending;
+use self::problem::Problem;
+use super::reload::{ReloadError, Reloader};
+use super::views;
+use crate::admin::control::{Control, View};
+use crate::config::edit::{self, Edited};
+use crate::config::model::Config;
+use crate::config::replace::replace;
+use crate::evidence::report::{CheckReport, HostReport, ModeReport, ModeRequest, ReloadReport};
+use crate::hostname::Hostname;
+use crate::policy::client_auth::Mode;
+use crate::proxy::worker::Shared;
+
+/// The times within which a confirmation can be asked for.
+const CONFIRM_WITHIN: std::ops::RangeInclusive<u64> = 10..=86_400;
+
+/// Changes what is in force: one change at a time.
+pub struct Walk {
+    shared: Arc<Shared>,
+    view: Arc<dyn View>,
+    reloader: Mutex<Reloader>,
+    /// Held for a whole walk, its checks included; the reloader only while the configuration changes.
+    one_at_a_time: Mutex<()>,
+    /// Where to connect to oneself, once the listeners are bound.
+    addresses: Arc<OnceLock<Vec<SocketAddr>>>,
+    confirmations: Arc<Confirmations>,
+    /// For the thread that watches over confirmations.
+    myself: Weak<Self>,
+}
+
+/// What a change of mode came to, before it was looked at.
+struct Changed {
+    report: ModeReport,
+    /// The last handshake before the change.
+    before: u64,
+    /// The share of Cloudflare's handshakes that may fail.
+    failing_share: f64,
+}
+
+impl Walk {
+    /// `view` tells how ready a host is.
+    pub fn new(
+        shared: Arc<Shared>,
+        view: Arc<dyn View>,
+        reloader: Reloader,
+        addresses: Arc<OnceLock<Vec<SocketAddr>>>,
+        confirmations: Arc<Confirmations>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|myself| Self {
+            shared,
+            view,
+            reloader: Mutex::new(reloader),
+            one_at_a_time: Mutex::default(),
+            addresses,
+            confirmations,
+            myself: Weak::clone(myself),
+        })
+    }
+
+    /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
+    pub fn reload(&self, by: &str) -> Result<ReloadReport, ReloadError> {
+        self.reloader().reload(&self.shared, by)
+    }
+
+    /// The process is about to end: what waits for a confirmation stays enforced.
+    pub fn end(&self) {
+        self.confirmations.end();
+    }
+
+    fn reloader(&self) -> MutexGuard<'_, Reloader> {
+        self.reloader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that changes something, up to the moment at which it is in force.
+    fn change(&self, name: &str, request: &ModeRequest, by: &str) -> Result<Changed, Problem> {
+        // From here on nobody else reloads: what is ready is what will be enforced.
+        let mut reloader = self.reloader();
+        let config = reloader.in_force();
+        let host = config.host(name).ok_or_else(|| self.unknown(name))?;
+        let readiness = self.view.host(name).ok_or_else(|| self.unknown(name))?.host.readiness;
+        let names: Vec<_> = host.names.iter().map(|name| name.value.to_string()).collect();
+        let edited = edit::set_mode(&config, host, request.mode).map_err(|error| problem::edit(&error))?;
+        let (from, to) = (host.client_auth.mode.value, request.mode);
+        let opens_too_much = to == Mode::Enforce && !readiness.ready;
+        if opens_too_much && from != to && !request.force && !request.dry_run {
+            return Err(problem::not_ready(&names[0], readiness));
+        }
+        let before = self.shared.observer.recent().last_sequence();
+        let failing_share = host.gate.failing_share;
+        let mut report = ModeReport {
+            host: names[0].clone(),
+            names,
+            from,
+            to,
+            source: views::source(&host.client_auth.mode.place),
+            diff: edited.diff.clone(),
+            applied: false,
+            forced: false,
+            readiness,
+            checks: Vec::new(),
+            confirm_by: self.confirmations.deadline(&host.names[0].value.to_string()),
+        };
+        if from == to || request.dry_run {
+            return Ok(Changed { report, before, failing_share });
+        }
+        unchanged_on_disk(&config)?;
+        report.forced = opens_too_much;
+        self.put_in_force(&mut reloader, &edited, &report, by)?;
+        report.applied = true;
+        log(&report, by);
+        Ok(Changed { report, before, failing_share })
+    }
+
+    /// Writes the file and reloads; where the reload is refused, the old text comes back.
+    fn put_in_force(
+        &self,
+        reloader: &mut Reloader,
+        edited: &Edited,
+        wanted: &ModeReport,
+        by: &str,
+    ) -> Result<(), Problem> {
+        let (path, old) = (&edited.file.path, &edited.file.text);
+        if let Err(error) = replace(path, old, &edited.text) {
+            // Whoever asked may make the change instead, and only a reload will then be seen here.
+            warn!(
+                originlock.host = wanted.host,
+                originlock.mode = wanted.to.label(),
+                originlock.forced = wanted.forced,
+                originlock.by = by,
+                error = &error as &dyn std::error::Error,
+                "a change of mode was asked for and not written"
+            );
+            return Err(problem::replace(&error, edited, wanted.source.clone()));
+        }
+        let Err(ReloadError(problems)) = reloader.reload(&self.shared, by) else { return Ok(()) };
+        let restored = match replace(path, &edited.text, old) {
+            Ok(()) => format!("{} is as it was, the mode has not changed:", path.display()),
+            Err(error) => {
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "a change of mode could not be taken back; the next reload or start will take it"
+                );
+                format!("the mode has not changed, but {error}: the next reload or start will change it:")
+            }
+        };
+        Err(problem::bad_configuration(&problems, Some(restored)))
+    }
+
+    /// The proxy looks at itself.
+    fn checks(&self, name: &str, changed: &Changed) -> Vec<CheckReport> {
+        let snapshot = self.shared.current.load();
+        let Some(host) = snapshot.all.iter().find(|host| *host.name == changed.report.host) else { return Vec::new() };
+        let address = self.addresses.get().and_then(|addresses| addresses.first());
+        let mut checks =
+            address.map(|address| check::connect_to_self(&self.shared, *address, host)).unwrap_or_default();
+        if host.client_auth.mode() == Mode::Enforce {
+            checks.push(check::wait_for_edge(&self.shared, &*self.view, host, changed.before));
+        }
+        for failed in checks.iter().filter(|check| !check.passed) {
+            error!(
+                originlock.host = name,
+                originlock.check = failed.what,
+                originlock.expected = failed.expected,
+                originlock.got = failed.got,
+                "the proxy does not do what its configuration says"
+            );
+        }
+        checks
+    }
+
+    fn unknown(&self, name: &str) -> Problem {
+        let snapshot = self.shared.current.load();
+        let covering = Hostname::parse(name).ok().and_then(|name| snapshot.hosts.select(Some(&name)).ok().cloned());
+        let wildcard = covering.and_then(|host| {
+            let parent = name.split_once('.')?.1.to_ascii_lowercase();
+            host.names.iter().map(ToString::to_string).find(|known| *known == format!("*.{parent}"))
+        });
+        problem::unknown_host(name, wildcard)
+    }
+
+    /// Back to *observe*, because nobody confirmed or because Cloudflare's handshakes fail. Says whether it is done with.
+    fn fall_back(&self, host: &str, why: &str) -> bool {
+        let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.confirmations.deadline(host).is_none() {
+            // Somebody was faster.
+            return true;
+        }
+        let request = ModeRequest { mode: Mode::Observe, force: false, dry_run: false, confirm_within_seconds: None };
+        match self.change(host, &request, "confirm-within") {
+            Ok(_) => {
+                self.shared.observer.metrics().fell_back();
+                error!(originlock.host = host, originlock.why = why, "fell back to observe");
+                true
+            }
+            Err(problem) => {
+                error!(
+                    originlock.host = host,
+                    originlock.why = why,
+                    error = problem.detail,
+                    "cannot fall back to observe, the host stays enforced"
+                );
+                false
+            }
+        }
+    }
+}
+
+impl Control for Walk {
+    fn set_mode(&self, name: &str, request: &ModeRequest, by: &str) -> Result<ModeReport, Problem> {
+        let within = confirm_within(request)?;
+        let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = self.change(name, request, by)?;
+        if request.dry_run {
+            return Ok(changed.report);
+        }
+        let host = changed.report.host.clone();
+        if changed.report.applied {
+            self.confirmations.forget(&host);
+        }
+        if let Some(within) = within.filter(|_| changed.report.applied) {
+            let deadline = self.shared.clock.now().after(within);
+            changed.report.confirm_by = Some(deadline);
+            let pending = Pending::new(within, deadline, changed.before, changed.failing_share);
+            self.confirmations.wait_for(&host, pending);
+            warn!(
+                originlock.host = host,
+                originlock.confirm_by = %deadline,
+                originlock.by = by,
+                "falls back to observe, and so open, unless confirmed in time"
+            );
+            confirm::watch(&self.confirmations, Weak::clone(&self.myself));
+        }
+        changed.report.checks = self.checks(&host, &changed);
+        Ok(changed.report)
+    }
+
+    fn confirm(&self, name: &str, by: &str) -> Result<HostReport, Problem> {
+        // Not while it is falling back.
+        let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.view.host(name).ok_or_else(|| self.unknown(name))?;
+        if !self.confirmations.forget(&found.host.name) {
+            return Err(problem::nothing_to_confirm(&found.host.name));
+        }
+        info!(originlock.host = found.host.name, originlock.by = by, "enforce confirmed");
+        Ok(HostReport { confirm_by: None, ..found.host })
+    }
+
+    fn reload(&self, by: &str) -> Result<ReloadReport, Problem> {
+        Self::reload(self, by).map_err(|ReloadError(problems)| problem::bad_configuration(&problems, None))
+    }
+}
+
+fn confirm_within(request: &ModeRequest) -> Result<Option<Duration>, Problem> {
+    let Some(seconds) = request.confirm_within_seconds else { return Ok(None) };
+    if request.mode != Mode::Enforce {
+        return Err(problem::bad_request(
+            "a confirmation can be asked for with `enforce` only",
+            "leave confirm_within_seconds out",
+        ));
+    }
+    if !CONFIRM_WITHIN.contains(&seconds) {
+        return Err(problem::bad_request(
+            &format!("confirm_within_seconds cannot be {seconds}"),
+            "give a number of seconds from 10 to 86400",
+        ));
+    }
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
+/// A reload takes whatever lies on the disk. Only what is in force already may lie there beside the change of mode.
+fn unchanged_on_disk(config: &Config) -> Result<(), Problem> {
+    for source in &config.sources {
+        let same = fs::read(&source.path).is_ok_and(|bytes| bytes == source.text.as_bytes());
+        if !same {
+            return Err(problem::file_changed(format!("{} has changed since it was loaded", source.path.display())));
+        }
+    }
+    Ok(())
+}
+
+fn log(report: &ModeReport, by: &str) {
+    let (from, to) = (report.from.label(), report.to.label());
+    match report.to {
+        Mode::Enforce if report.forced => warn!(
+            originlock.host = report.host,
+            originlock.from = from,
+            originlock.mode = to,
+            originlock.by = by,
+            "mode changed by force: the host is not ready"
+        ),
+        Mode::Enforce => info!(
+            originlock.host = report.host,
+            originlock.from = from,
+            originlock.mode = to,
+            originlock.by = by,
+            "mode changed"
+        ),
+        // This opens.
+        Mode::Observe | Mode::Off => warn!(
+            originlock.host = report.host,
+            originlock.from = from,
+            originlock.mode = to,
+            originlock.by = by,
+            "mode changed"
+        ),
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a mode was not changed, as it is told to whoever asked.
+
+use super::views;
+use crate::config::edit::{EditError, Edited};
+use crate::config::problem::Problems;
+use crate::config::replace::ReplaceError;
+use crate::evidence::readiness::Readiness;
+use crate::evidence::report::{ProblemReport, SourceReport};
+
+/// Longest hostname, and so the most of a stranger's text that is repeated.
+const LONGEST_NAME: usize = 255;
+
+pub(super) type Problem = Box<ProblemReport>;
+
+fn problem(status: u16, kind: &str, title: &str, detail: String, next_step: &str) -> Problem {
+    Box::new(ProblemReport {
+        kind: kind.to_owned(),
+        title: title.to_owned(),
+        status,
+        detail,
+        next_step: Some(next_step.to_owned()),
+        readiness: None,
+        diff: None,
+        source: None,
+    })
+}
+
+/// What was asked makes no sense.
+pub(super) fn bad_request(detail: &str, next_step: &str) -> Problem {
+    problem(400, "bad_request", "the request makes no sense", detail.to_owned(), next_step)
+}
+
+/// A name that no host has; `covering` is the wildcard that would answer for it.
+pub(super) fn unknown_host(name: &str, covering: Option<String>) -> Problem {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    let detail = match &covering {
+        Some(wildcard) => format!("`{name}` belongs to `{wildcard}`, which can only be changed as a whole"),
+        None => format!("no host of the configuration in force has the name `{name}`"),
+    };
+    let next_step = match covering {
+        Some(wildcard) => format!("name `{wildcard}`"),
+        None => "give one of the names of a [[host]], as they are configured".to_owned(),
+    };
+    problem(404, "unknown_host", "no such host", detail, &next_step)
+}
+
+pub(super) fn not_ready(host: &str, readiness: Readiness) -> Problem {
+    let sentences: Vec<_> = readiness.shortfalls.iter().map(|shortfall| shortfall.sentence.as_str()).collect();
+    let detail = match sentences.is_empty() {
+        true => format!("`{host}` is not ready to be enforced"),
+        false => format!("`{host}` is not ready to be enforced: {}", sentences.join("; ")),
+    };
+    let next_step = "mend what falls short, or enforce with force: who does not verify is then cut off";
+    Box::new(ProblemReport {
+        readiness: Some(readiness),
+        ..*problem(409, "not_ready", "the host is not ready", detail, next_step)
+    })
+}
+
+pub(super) fn edit(error: &EditError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        EditError::NoTrust { remedy, .. } => problem(409, "no_trust", "nothing to judge by", detail, remedy),
+        EditError::NotAlone { .. } => {
+            let next_step = "change it by hand and reload";
+            problem(409, "not_editable", "the mode cannot be changed by itself", detail, next_step)
+        }
+    }
+}
+
+pub(super) fn replace(error: &ReplaceError, edited: &Edited, source: SourceReport) -> Problem {
+    let mut detail = error.to_string();
+    let told = match error {
+        ReplaceError::Changed { .. } => return file_changed(detail),
+        ReplaceError::NotWritable { .. } => {
+            detail += "; nothing was changed";
+            let next_step = "make the change as someone who may, and reload; or give this process the right to \
+                             replace the file";
+            problem(409, "not_writable", "the configuration is not writable here", detail, next_step)
+        }
+        ReplaceError::Write { .. } => {
+            let next_step = "see that the disk has room, and try again";
+            problem(500, "write_failed", "the configuration cannot be written", detail, next_step)
+        }
+    };
+    Box::new(ProblemReport { diff: Some(edited.diff.clone()), source: Some(source), ..*told })
+}
+
+/// A configuration file is not what is in force.
+pub(super) fn file_changed(detail: String) -> Problem {
+    let next_step = "reload first, so that the change of mode is the only change";
+    problem(409, "file_changed", "the configuration has changed on the disk", detail, next_step)
+}
+
+/// The files on the disk cannot be put in force. `restored`: of a change of mode, what became of the file.
+pub(super) fn bad_configuration(problems: &Problems, restored: Option<String>) -> Problem {
+    let mut detail = restored.map(|restored| format!("{restored}\n")).unwrap_or_default();
+    detail += problems.to_string().trim_end();
+    let next_step = "correct it; `originlock check` shows the same without a reload";
+    let title = "the configuration on the disk cannot be used, the old one stays in force";
+    let place = problems.iter().find_map(|problem| problem.place.as_ref());
+    Box::new(ProblemReport {
+        source: place.map(views::source),
+        ..*problem(422, "bad_configuration", title, detail, next_step)
+    })
+}
+
+pub(super) fn nothing_to_confirm(host: &str) -> Problem {
+    let detail = format!("nothing waits for a confirmation on `{host}`: it was confirmed, fell back, or never asked");
+    let next_step = "look at the host's mode; enforce it again if it fell back";
+    problem(409, "nothing_to_confirm", "nothing to confirm", detail, next_step)
+}
