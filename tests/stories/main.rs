@@ -1,5 +1,6 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
+mod admin;
 mod certificate_log;
 mod crowd;
 mod curl;
