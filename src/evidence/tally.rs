@@ -177,7 +177,7 @@ impl FirstAndLast {
     }
 
     /// Takes what was seen of the same kind elsewhere.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         if other.first < self.first {
             self.first = other.first;
         }

@@ -224,7 +224,7 @@ impl FleetHost {
         let failure = Failure { at: seconds(sample.value), peer, server_name: None, certificate: None };
         let evidence = self.by_name.entry(sample.label("name").to_owned()).or_default();
         let only = || FirstAndLast::only(failure.clone());
-        evidence.failures.entry(kind).and_modify(|known| known.add(failure.clone())).or_insert_with(only);
+        evidence.failures.entry(kind).and_modify(|known| known.merge(only())).or_insert_with(only);
     }
 
     /// By name; what is counted for the whole host stands with one of them.
