@@ -96,7 +96,7 @@ pub(super) async fn set_mode(
     let name = named(path)?;
     let request: ModeRequest = json(&headers, &bounded(body)?)?;
     told(&state.clone(), move || {
-        let host = first_name(&state, &name)?;
+        let host = state.view.first_name(&name).unwrap_or(name);
         let report = state.control.set_mode(&host, &request, &caller.by)?;
         info!(
             originlock.host = host,
@@ -122,7 +122,7 @@ pub(super) async fn confirm(
     let name = named(path)?;
     nothing(&headers, &bounded(body)?)?;
     told(&state.clone(), move || {
-        let host = first_name(&state, &name)?;
+        let host = state.view.first_name(&name).unwrap_or(name);
         let report = state.control.confirm(&host, &caller.by)?;
         info!(originlock.host = host, originlock.admin.by = &*caller.by, "enforcing confirmed through the admin side");
         Ok(report)
@@ -190,10 +190,6 @@ fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
 
 fn bad_query(rejection: QueryRejection) -> Problem {
     Problem::bad_request(rejection.body_text(), "GET /api/v1/openapi.json says what may stand behind `?`")
-}
-
-fn first_name(state: &App, name: &str) -> Result<String, Problem> {
-    state.view.first_name(name).ok_or_else(|| Problem::unknown_host(name))
 }
 
 /// Answers with the report that `work` makes, on a thread where it may take its time.

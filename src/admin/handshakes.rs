@@ -68,6 +68,7 @@ pub(super) struct HandshakeView<'a> {
     duration_ms: f64,
     alert: Option<&'static str>,
     detail: Option<&'a str>,
+    own: bool,
 }
 
 #[derive(Serialize)]
@@ -148,6 +149,7 @@ impl<'a> HandshakeView<'a> {
             duration_ms: outcome.duration.as_secs_f64() * 1000.0,
             alert: outcome.alert,
             detail: outcome.detail.as_deref(),
+            own: outcome.own,
         }
     }
 }

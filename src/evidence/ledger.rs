@@ -285,3 +285,7 @@ fn add_slice(columns: &mut BTreeMap<Timestamp, Column>, slice: Slice<Kind>) {
         *sum = sum.saturating_add(number);
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+pub(super) mod tests;

@@ -119,12 +119,21 @@ impl Store {
         Ok(())
     }
 
+    /// Finds out whether a save can succeed at all, before there is anything to lose.
+    ///
+    /// # Errors
+    /// The folder is missing or not writable.
+    pub fn try_folder(&self) -> Result<(), SaveError> {
+        let temporary = self.temporary();
+        create(&temporary).and_then(|_| fs::remove_file(&temporary)).map_err(SaveError::Write)
+    }
+
     /// Writes all of `ledger`: the file is the old one or the new one, whatever happens in between.
     ///
     /// # Errors
     /// The folder is missing or not writable, the disk is full, or it is too much. The old file stays.
     pub fn save(&self, ledger: &Ledger, now: Timestamp) -> Result<(), SaveError> {
-        let temporary = self.beside(&format!("tmp-{}", std::process::id()));
+        let temporary = self.temporary();
         let written = self.write(&temporary, ledger, now);
         if written.is_err() {
             // It may not even be there.
@@ -157,10 +166,14 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LoadError::Read(error)),
         };
+        if file.metadata().map_err(LoadError::Read)?.len() > MAX_FILE_BYTES {
+            return Err(LoadError::TooLarge);
+        }
         let mut bytes = Vec::new();
         let mut limited = BufReader::new(file).take(MAX_FILE_BYTES + 1);
         limited.read_to_end(&mut bytes).map_err(LoadError::Read)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
+            // It is no file, or it grew meanwhile.
             return Err(LoadError::TooLarge);
         }
         let header: Header = serde_json::from_slice(&bytes).map_err(LoadError::Broken)?;
@@ -197,6 +210,10 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.beside(&format!("tmp-{}", std::process::id()))
     }
 
     /// `evidence.json.SUFFIX`, in the same folder.
@@ -237,3 +254,7 @@ fn create(path: &Path) -> io::Result<File> {
         created => created,
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -221,3 +221,7 @@ fn merge_all<K: Ord, V>(all: &mut BTreeMap<K, V>, others: BTreeMap<K, V>, merge:
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tally_tests.rs"]
+mod tests;

@@ -178,3 +178,120 @@ impl<K> Default for Windows<K> {
         Self { minutes: Ring { buckets: VecDeque::new() }, hours: Ring { buckets: VecDeque::new() } }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: i64 = 1_800_000_000;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    /// What a list of every single count says: those of buckets of which any part lies within the window.
+    fn naive(counted: &[(i64, u8, u64)], window: Duration, now: i64) -> BTreeMap<u8, u64> {
+        let step = if window <= FINE_WINDOW { MINUTE } else { HOUR };
+        let begin = now - i64::try_from(window.as_secs()).expect("a short window");
+        let mut sums = BTreeMap::new();
+        for (_, kind, number) in counted.iter().filter(|(at, ..)| (at.div_euclid(step) + 1) * step > begin) {
+            *sums.entry(*kind).or_default() += number;
+        }
+        sums
+    }
+
+    #[test]
+    fn a_week_of_every_minute_fills_the_rings_and_no_more() {
+        let mut windows = Windows::default();
+        for minute in 0..20 * 24 * 60 {
+            windows.add(at(START + minute * MINUTE), (), 1);
+        }
+        let now = at(START + (20 * 24 * 60 - 1) * MINUTE);
+        assert_eq!((windows.minutes.buckets.len(), windows.hours.buckets.len()), (MINUTES, HOURS));
+        assert_eq!(windows.sum(FINE_WINDOW, now), [((), 61)].into());
+        assert_eq!(windows.sum(MAX_WINDOW, now), [((), 7 * 24 * 60 + 60)].into());
+        assert_eq!(windows.sum(MAX_WINDOW * 100, now), windows.sum(MAX_WINDOW, now), "a week is the longest");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_and_back_loses_nothing() {
+        let mut windows = Windows::default();
+        let decade = 10 * 365 * 24 * HOUR;
+        for hour in 0..169 {
+            windows.add(at(START + hour * HOUR), 1, 1);
+        }
+        let now = at(START + 168 * HOUR);
+        let week = windows.sum(MAX_WINDOW, now);
+        windows.add(at(START + decade), 1, 5);
+        assert_eq!(windows.sum(MAX_WINDOW, at(START + decade)), [(1, 5)].into(), "to that clock the rest is long ago");
+        windows.settle(now);
+        assert_eq!(windows.sum(MAX_WINDOW, now), [(1, week[&1] + 5)].into(), "and now it is there again");
+        assert_eq!(windows.sum(FINE_WINDOW, at(START + 169 * HOUR + HOUR)), [].into(), "what lay ahead passes as well");
+    }
+
+    #[test]
+    fn a_clock_set_far_back_loses_nothing() {
+        let mut windows = Windows::default();
+        for hour in 0..200 {
+            windows.add(at(START + hour * HOUR), (), 1);
+        }
+        let kept: u64 = windows.sum(MAX_WINDOW, at(START + 199 * HOUR))[&()];
+        for earlier in [START - 1000 * HOUR, START - 2000 * HOUR] {
+            windows.add(at(earlier), (), 1);
+        }
+        windows.settle(at(START - 2000 * HOUR));
+        let sum = windows.sum(MAX_WINDOW, at(START - 2000 * HOUR))[&()];
+        assert!(sum >= kept + 2, "{sum} of {kept} and 2");
+    }
+
+    #[test]
+    fn no_time_is_too_strange() {
+        let mut windows = Windows::default();
+        for seconds in [i64::MIN, -1, 0, i64::MAX, i64::MIN / 2] {
+            windows.add(at(seconds), (), u64::MAX);
+            windows.settle(at(seconds));
+            windows.sum(FINE_WINDOW, at(seconds));
+            windows.sum(Duration::MAX, at(seconds));
+            windows.last_hour(at(seconds));
+        }
+        windows.add(Timestamp::MAX, (), 1);
+        windows.normalise();
+        assert_eq!(windows.sum(MAX_WINDOW, Timestamp::MAX).len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_every_single_count(
+            steps in prop::collection::vec((0i64..5000, 0u8..3, 1u64..4), 1..300),
+            window in 1u64..8 * 24 * 3600,
+            later in 0i64..10_000,
+        ) {
+            let (mut windows, mut counted, mut now) = (Windows::default(), Vec::new(), START);
+            for (step, kind, number) in steps {
+                now += step;
+                windows.add(at(now), kind, number);
+                counted.push((now, kind, number));
+            }
+            now += later;
+            let window = Duration::from_secs(window);
+            prop_assert_eq!(windows.sum(window, at(now)), naive(&counted, window.min(MAX_WINDOW), now));
+            let (before, read) = (windows.clone(), serde_json::to_string(&windows).expect("JSON"));
+            windows.settle(at(now));
+            prop_assert_eq!(&windows, &before, "nothing lies ahead");
+            let mut again: Windows<u8> = serde_json::from_str(&read).expect("as written");
+            again.normalise();
+            prop_assert_eq!(again, before);
+        }
+
+        #[test]
+        fn no_order_of_times_loses_a_count(times in prop::collection::vec(START..START + 100 * HOUR, 1..100)) {
+            let mut windows = Windows::default();
+            times.iter().for_each(|time| windows.add(at(*time), (), 1));
+            let now = at(START);
+            windows.settle(now);
+            prop_assert_eq!(windows.sum(MAX_WINDOW, now), [((), times.len() as u64)].into());
+        }
+    }
+}

@@ -69,26 +69,11 @@ impl Fleet {
     /// # Errors
     /// The Prometheus does not answer, or not to this.
     pub fn look(&self, prometheus: &Prometheus, host: Option<&str>) -> Result<FleetView, PrometheusError> {
-        let selector = |metric: &str, host: Option<&str>| {
-            let host = host.map(|host| matcher("host", host));
-            let all: Vec<_> = host.into_iter().chain(self.matchers.iter().cloned()).collect();
-            format!("{metric}{{{}}}", all.join(","))
-        };
-        let ask = |metric: &str| prometheus.query(&selector(metric, host));
-        let mut hosts = BTreeMap::new();
-        each(&mut hosts, ask("originlock_host_mode")?, FleetHost::add_mode);
-        each(&mut hosts, ask("originlock_evidence_window_seconds")?, FleetHost::add_window);
-        each(&mut hosts, ask("originlock_evidence_handshakes")?, FleetHost::add_handshakes);
-        each(&mut hosts, ask("originlock_evidence_edge_addresses")?, FleetHost::add_edges);
-        let certificates = ask("originlock_evidence_client_certificate_not_after_seconds")?;
-        each(&mut hosts, certificates, FleetHost::add_client_certificate);
-        each(&mut hosts, ask("originlock_server_certificate_not_after_seconds")?, FleetHost::add_server_certificate);
-        each(&mut hosts, ask("originlock_evidence_last_failure_timestamp_seconds")?, FleetHost::add_last_failure);
-        // A host's metrics are left out beyond a bound; without a mode it is not known well enough to judge.
-        hosts.retain(|_, host| !host.modes.is_empty());
-        let cas = prometheus.query(&selector("originlock_ca_certificate_not_after_seconds", None))?;
-        let crls = prometheus.query(&selector("originlock_crl_next_update_seconds", None))?;
-        Ok(FleetView { hosts, cas, crls, expected: self.instances })
+        FleetView::of(self.instances, |metric| {
+            // A CA belongs to no host.
+            let host = host.filter(|_| !PER_CA.contains(&metric)).map(|host| matcher("host", host));
+            prometheus.query(&self.selector(metric, host))
+        })
     }
 
     /// The host that has `name` among its configured names: the first of its names.
@@ -96,20 +81,35 @@ impl Fleet {
     /// # Errors
     /// As of [`Fleet::look`].
     pub fn host_of(&self, prometheus: &Prometheus, name: &str) -> Result<Option<String>, PrometheusError> {
-        for label in ["host", "name"] {
-            let mut all = vec![matcher(label, name)];
-            all.extend(self.matchers.iter().cloned());
-            let metric = if label == "host" { "originlock_host_mode" } else { "originlock_evidence_handshakes" };
-            let found = prometheus.query(&format!("count by (host) ({metric}{{{}}})", all.join(",")))?;
+        for (metric, label) in [("originlock_host_mode", "host"), ("originlock_evidence_handshakes", "name")] {
+            let selector = self.selector(metric, Some(matcher(label, name)));
+            let found = prometheus.query(&format!("count by (host) ({selector})"))?;
             if let Some(sample) = found.first() {
                 return Ok(Some(sample.label("host").to_owned()));
             }
         }
         Ok(None)
     }
+
+    fn selector(&self, metric: &str, own: Option<String>) -> String {
+        let matchers: Vec<_> = own.into_iter().chain(self.matchers.iter().cloned()).collect();
+        format!("{metric}{{{}}}", matchers.join(","))
+    }
 }
 
 impl FleetView {
+    /// Puts together what `ask` has of each metric.
+    fn of<E>(expected: Option<usize>, ask: impl Fn(&str) -> Result<Vec<Sample>, E>) -> Result<Self, E> {
+        let mut hosts = BTreeMap::new();
+        for (metric, add) in PER_HOST {
+            each(&mut hosts, ask(metric)?, add);
+        }
+        // Beyond a bound a machine leaves hosts out; without a mode one is not known well enough to judge.
+        hosts.retain(|_, host| !host.modes.is_empty());
+        let [cas, crls] = PER_CA;
+        Ok(Self { hosts, cas: ask(cas)?, crls: ask(crls)?, expected })
+    }
+
     /// The hosts' first names.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.keys().map(String::as_str)
@@ -172,7 +172,22 @@ impl FleetView {
     }
 }
 
-fn each(hosts: &mut BTreeMap<String, FleetHost>, samples: Vec<Sample>, add: fn(&mut FleetHost, &Sample)) {
+/// Takes one sample in.
+type Add = fn(&mut FleetHost, &Sample);
+
+/// What is asked for, and what becomes of it.
+const PER_HOST: [(&str, Add); 7] = [
+    ("originlock_host_mode", FleetHost::add_mode),
+    ("originlock_evidence_window_seconds", FleetHost::add_window),
+    ("originlock_evidence_handshakes", FleetHost::add_handshakes),
+    ("originlock_evidence_edge_addresses", FleetHost::add_edges),
+    ("originlock_evidence_client_certificate_not_after_seconds", FleetHost::add_client_certificate),
+    ("originlock_server_certificate_not_after_seconds", FleetHost::add_server_certificate),
+    ("originlock_evidence_last_failure_timestamp_seconds", FleetHost::add_last_failure),
+];
+const PER_CA: [&str; 2] = ["originlock_ca_certificate_not_after_seconds", "originlock_crl_next_update_seconds"];
+
+fn each(hosts: &mut BTreeMap<String, FleetHost>, samples: Vec<Sample>, add: Add) {
     for sample in &samples {
         let host = sample.label("host");
         if host.is_empty() || NO_HOST.contains(&host) || sample.value.is_nan() {
@@ -223,8 +238,8 @@ impl FleetHost {
         let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let failure = Failure { at: seconds(sample.value), peer, server_name: None, certificate: None };
         let evidence = self.by_name.entry(sample.label("name").to_owned()).or_default();
-        let only = || FirstAndLast::only(failure.clone());
-        evidence.failures.entry(kind).and_modify(|known| known.merge(only())).or_insert_with(only);
+        let seen = FirstAndLast::only(failure);
+        evidence.failures.entry(kind).and_modify(|known| known.merge(seen.clone())).or_insert(seen);
     }
 
     /// By name; what is counted for the whole host stands with one of them.
@@ -314,3 +329,7 @@ fn whole(value: f64) -> u64 {
 fn seconds(value: f64) -> Timestamp {
     Timestamp::from_seconds(value as i64)
 }
+
+#[cfg(test)]
+#[path = "fleet_tests.rs"]
+mod tests;

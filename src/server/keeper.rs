@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::model::Config;
 use crate::evidence::ledger::Ledger;
-use crate::evidence::store::Store;
+use crate::evidence::store::{SaveError, Store};
 use crate::telemetry::metrics::Metrics;
 
 /// In the folder that systemd gives a service (`StateDirectory=`).
@@ -131,6 +131,9 @@ struct Saving {
 
 impl Saving {
     fn run(mut self, asked: &Receiver<Ask>, every: Duration) {
+        if let Err(error) = self.store.try_folder() {
+            self.failed(&error);
+        }
         loop {
             let next = asked.recv_timeout(every);
             self.save_if_changed();
@@ -149,17 +152,20 @@ impl Saving {
         self.metrics.evidence_saved(result.is_ok());
         match result {
             Ok(()) => (self.saved, self.failing) = (records, false),
-            Err(error) => {
-                if !self.failing {
-                    warn!(
-                        file.path = %self.store.path().display(),
-                        error = &error as &dyn Error,
-                        error.cause = error.source().map(tracing::field::display),
-                        "evidence could not be saved, a restart would forget it; make its folder, writable for originlock"
-                    );
-                }
-                self.failing = true;
-            }
+            Err(error) => self.failed(&error),
         }
+    }
+
+    /// Tells the first failure; those that follow are counted.
+    fn failed(&mut self, error: &SaveError) {
+        if !self.failing {
+            warn!(
+                file.path = %self.store.path().display(),
+                error = error as &dyn Error,
+                error.cause = error.source().map(tracing::field::display),
+                "evidence could not be saved, a restart would forget it; make its folder, writable for originlock"
+            );
+        }
+        self.failing = true;
     }
 }

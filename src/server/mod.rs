@@ -176,11 +176,6 @@ impl Server {
         self.shared.observer.expect_own(peer);
     }
 
-    /// The file that evidence survives in, if there is one.
-    pub fn evidence_file(&self) -> Option<&Path> {
-        self.keeper.path()
-    }
-
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         self.shared.observer.metrics()

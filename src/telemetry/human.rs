@@ -97,6 +97,9 @@ impl Human {
         if get("tls.resumed") == Some("true") {
             line.push_str(" resumed");
         }
+        if get("originlock.own") == Some("true") {
+            line.push_str(" own");
+        }
         for below in wrapped(&story(fields, reason)) {
             let _ = write!(line, "\n{:INDENT$}{}", "", self.paint(DIM, &below));
         }

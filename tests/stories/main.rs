@@ -3,6 +3,7 @@
 mod certificate_log;
 mod crowd;
 mod curl;
+mod dashboard;
 mod drain;
 mod evidence;
 mod http_bodies;

@@ -12,6 +12,7 @@ use crate::evidence::recorder::tests::outcome;
 use support::{Admin, exchange, json, state, status};
 
 mod changes;
+mod openapi;
 mod rights;
 mod stream;
 mod support;

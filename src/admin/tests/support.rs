@@ -105,7 +105,7 @@ impl View for Stub {
 
 impl Control for Stub {
     fn set_mode(&self, name: &str, request: &ModeRequest, by: &str) -> Result<ModeReport, Box<ProblemReport>> {
-        assert_eq!(name, HOST, "the first name, whichever was asked for");
+        known(name)?;
         Ok(ModeReport {
             host: name.to_owned(),
             names: host().names,
@@ -121,13 +121,28 @@ impl Control for Stub {
         })
     }
 
-    fn confirm(&self, _name: &str, _by: &str) -> Result<HostReport, Box<ProblemReport>> {
-        Ok(host())
+    fn confirm(&self, name: &str, _by: &str) -> Result<HostReport, Box<ProblemReport>> {
+        known(name).map(|()| host())
     }
 
     fn reload(&self, _by: &str) -> Result<ReloadReport, Box<ProblemReport>> {
         Ok(ReloadReport { generation: 8, warnings: Vec::new() })
     }
+}
+
+/// The control is told the first name, whichever was asked for.
+fn known(name: &str) -> Result<(), Box<ProblemReport>> {
+    let unknown = ProblemReport {
+        kind: "unknown_host".into(),
+        title: "no such host".into(),
+        status: 404,
+        detail: name.to_owned(),
+        next_step: None,
+        readiness: None,
+        diff: None,
+        source: None,
+    };
+    if name == HOST { Ok(()) } else { Err(Box::new(unknown)) }
 }
 
 /// One that serves on a port of its own.

@@ -1,6 +1,7 @@
 //! The world that stories happen in: a real proxy with a clock that the story sets, certificates of every shape, clients.
 
 pub mod backend;
+pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod echo;
@@ -12,6 +13,7 @@ pub mod setup;
 pub mod world;
 
 pub use backend::Backend;
+pub use browser::Browser;
 pub use certificates::{Shape, pki};
 pub use client::{Client, Version};
 pub use frames::Frames;
