@@ -49,7 +49,7 @@ enum Verb {
     Observe(walk::ObserveArguments),
     Confirm(walk::ConfirmArguments),
     Reload(walk::ReloadArguments),
-    /// Three hostnames with throwaway certificates, to try with curl: nothing to set up.
+    /// Four hostnames with throwaway certificates, to try with curl: nothing to set up.
     Demo(demo::DemoArguments),
     /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
     Pki(pki::PkiArgs),

@@ -72,6 +72,11 @@ impl Walk {
         })
     }
 
+    /// What tells how ready a host is.
+    pub fn view(&self) -> &Arc<dyn View> {
+        &self.view
+    }
+
     /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
     pub fn reload(&self, by: &str) -> Result<ReloadReport, ReloadError> {
         self.reloader().reload(&self.shared, by)
