@@ -250,9 +250,11 @@ fn print_offline(path: &std::path::Path, name: &str, mode: Mode) -> anyhow::Resu
 
 fn told(paper: Paper, report: &ModeReport) -> String {
     let ModeReport { names, from, to, source, applied, forced, readiness, checks, confirm_by, .. } = report;
-    let walk = match from == to {
-        true => format!("is in {} already", to.label()),
-        false => format!("{} → {}", from.label(), to.label()),
+    let walk = match (from == to, to) {
+        (true, Mode::Off) => "is off already".to_owned(),
+        (true, Mode::Observe) => "is observed already".to_owned(),
+        (true, Mode::Enforce) => "is enforced already".to_owned(),
+        (false, _) => format!("{} → {}", from.label(), to.label()),
     };
     let mut text = format!("{}  {walk}\n", paper.paint(BOLD, &names.join(", ")));
     if *to == Mode::Enforce {

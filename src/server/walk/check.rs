@@ -55,7 +55,7 @@ pub fn wait_for_edge(shared: &Shared, view: &dyn View, host: &Host, after: u64) 
         is_of_host && outcome.is_judged() && from_cloudflare
     });
     let (got, passed) = match next.map(|recorded| recorded.outcome) {
-        None => (format!("none came within {} s", EDGE_LIMIT.as_secs()), true),
+        None => (format!("none yet after {} s; the edge keeps its connections", EDGE_LIMIT.as_secs()), true),
         Some(outcome) => (
             format!("{} from {} at {}", outcome.reason.label(), outcome.peer.ip(), outcome.at),
             outcome.verdict == Verdict::Verified && outcome.decision == Decision::Admit,
