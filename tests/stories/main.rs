@@ -5,6 +5,7 @@ mod certificate_log;
 mod crowd;
 mod curl;
 mod dashboard;
+mod dashboard_changes;
 mod drain;
 mod evidence;
 mod fleet;
