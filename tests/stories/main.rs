@@ -1,5 +1,6 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
+mod admin;
 mod certificate_log;
 mod crowd;
 mod curl;
@@ -7,6 +8,7 @@ mod dashboard;
 mod dashboard_changes;
 mod drain;
 mod evidence;
+mod fleet;
 mod http_bodies;
 mod http_bounds;
 mod http_framing;
@@ -27,4 +29,5 @@ mod sessions;
 mod sni;
 mod stalls;
 mod support;
+mod verbs;
 mod walk;
