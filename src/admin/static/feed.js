@@ -2,7 +2,7 @@
 
 import { get, stream, Unreachable } from "./api.js";
 import { h } from "./dom.js";
-import { number, time } from "./format.js";
+import { number, sentence, time } from "./format.js";
 
 /** Rows shown, and handshakes kept for the filter to choose from. */
 const [MAX_ROWS, MAX_KEPT] = [200, 1000];
@@ -59,7 +59,7 @@ export class Feed {
         }, signal);
       } catch (error) {
         if (signal.aborted) return;
-        why = error instanceof Unreachable || error.report ? error.message : "The connection is lost.";
+        why = error instanceof Unreachable || error.report ? sentence(error.message) : "The connection is lost.";
       }
       if (signal.aborted) return;
       this.tell("lost", `${why} Trying again; what happens meanwhile is fetched then.`);
