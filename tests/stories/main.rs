@@ -1,9 +1,11 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
+mod admin;
 mod certificate_log;
 mod crowd;
 mod curl;
 mod dashboard;
+mod dashboard_changes;
 mod drain;
 mod evidence;
 mod fleet;
