@@ -159,7 +159,11 @@ impl Admin {
     }
 
     pub(super) async fn start_with(state: AdminState) -> Self {
-        let listener = AdminListener::tcp("127.0.0.1:0".parse().expect("an address")).await.expect("a listener");
+        Self::start_at("127.0.0.1:0", state).await
+    }
+
+    pub(super) async fn start_at(address: &str, state: AdminState) -> Self {
+        let listener = AdminListener::tcp(address.parse().expect("an address")).await.expect("a listener");
         let port = listener.local_address().expect("an address").port();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(serve(listener, state.clone(), async { drop(stopped.await) }));
