@@ -16,7 +16,7 @@ fn every_promise_of_the_walk_holds_and_nothing_is_left_behind() {
     let output = demo(place.path(), 0).arg("--self-test").output().expect("the program runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(text.lines().count(), 9, "{text}");
+    assert_eq!(text.lines().count(), 15, "{text}");
     assert!(text.lines().all(|line| line.starts_with('✓')), "{text}");
     assert!(is_empty(place.path()));
 }
@@ -31,7 +31,10 @@ fn the_printed_lines_do_in_a_shell_what_they_say() {
     let check = check.args(["check", "-c"]).arg(folder.join("originlock.toml")).output().expect("the program runs");
     assert!(check.status.success() && check.stderr.is_empty(), "{check:?}");
 
-    let lines: Vec<_> = running.walk.lines().filter(|line| line.starts_with("  curl ")).map(str::to_owned).collect();
+    let (page, walk) = running.walk.split_once("\nwalk.localhost").expect("the walk is there");
+    let lines: Vec<_> = page.lines().filter(|line| line.starts_with("  curl ")).map(str::to_owned).collect();
+    let is_line = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let turns: Vec<_> = walk.lines().filter(is_line).map(str::to_owned).collect();
     for (line, expected, logged) in [
         (0, "X-Client-Verify   NONE", "admitted      off.localhost       off      no_certificate"),
         (1, "421 Misdirected Request", "admitted      off.localhost       off      no_certificate"),
@@ -49,6 +52,20 @@ fn the_printed_lines_do_in_a_shell_what_they_say() {
         running.wait_for(logged);
     }
     assert_eq!(lines.len(), 9);
+
+    for (line, code, expected) in [
+        (0, 3, "walk.localhost is not ready"),
+        (1, 0, ""),
+        (2, 0, "walk.localhost is ready to be enforced"),
+        (3, 0, "walk.localhost without a certificate: refused with certificate_required"),
+        (4, 56, "alert certificate required"),
+        (5, 0, "enforce → observe"),
+    ] {
+        let output = shell(&turns[line], &folder);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(said.contains(expected) && output.status.code() == Some(code), "{}: {said}", turns[line]);
+    }
+    assert_eq!(turns.len(), 6);
     assert!(running.interrupt().success());
     assert!(is_empty(place.path()));
 }

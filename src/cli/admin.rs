@@ -54,7 +54,6 @@ pub(super) struct Admin {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Right {
     Read,
-    #[expect(dead_code, reason = "the verbs that change something need it")]
     Change,
 }
 

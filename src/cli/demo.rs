@@ -10,8 +10,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Ended, output};
-use crate::server::demo::steps::{ENFORCE, OBSERVE, OFF, STEPS, Step};
-use crate::server::demo::{Demo, Ports, SITE_CA, proof};
+use crate::policy::client_auth::Mode;
+use crate::server::demo::steps::{ENFORCE, ENOUGH_VISITS, OBSERVE, OFF, STEPS, Step, TURNS, Turn, WALK};
+use crate::server::demo::{CONFIG, Demo, Ports, SITE_CA, proof};
 use crate::server::{Options, panics};
 use crate::telemetry::logging::{self, LogFormat, LogOptions};
 
@@ -26,10 +27,10 @@ const RED: &str = "\x1b[31m";
 const CYAN: &str = "\x1b[36m";
 const RESET: &str = "\x1b[0m";
 
-/// Throwaway certificates, a backend, and three hostnames in front of it: nothing to set up
+/// Throwaway certificates, a backend, and four hostnames in front of it: nothing to set up
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArguments {
-    /// Port of 127.0.0.1 for the three hostnames; another one is taken if it is not free
+    /// Port of 127.0.0.1 for the hostnames; another one is taken if it is not free
     #[arg(long, default_value_t = 8443)]
     port: u16,
     /// Port of 127.0.0.1 for the admin page; another one is taken if it is not free
@@ -103,7 +104,7 @@ impl Page {
 
     fn write_walk(&self, demo: &Demo) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        writeln!(out, "{}", self.paint(BOLD, "originlock demo: one backend, three hostnames, throwaway certificates"))?;
+        writeln!(out, "{}", self.paint(BOLD, "originlock demo: one backend, four hostnames, throwaway certificates"))?;
         for note in demo.notes() {
             writeln!(out, "{}", self.paint(CYAN, &format!("note: {note}")))?;
         }
@@ -121,9 +122,16 @@ impl Page {
                 writeln!(out, "      {}", self.paint(DIM, step.sentence))?;
             }
         }
+        let about = "- watched, found ready, and enforced";
+        writeln!(out, "\n{} {}", self.paint(BOLD, WALK), self.paint(DIM, about))?;
+        let program = program();
+        for step in &TURNS {
+            writeln!(out, "  {}", line(&step.turn, &program, demo.address().port(), &extra))?;
+            writeln!(out, "      {}", self.paint(DIM, step.sentence))?;
+        }
         writeln!(out)?;
-        if let Some(url) = demo.server().admin_url() {
-            writeln!(out, "Admin page     {}", self.paint(CYAN, url))?;
+        if let Some(url) = demo.admin_page() {
+            writeln!(out, "Admin page     {}", self.paint(CYAN, &url))?;
         }
         writeln!(out, "Configuration  {}", demo.config().display())?;
         writeln!(out, "End            Ctrl-C; certificates and configuration are removed")?;
@@ -133,8 +141,8 @@ impl Page {
 
     fn write_tried(&self, tried: &proof::Tried) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        let Step { host, sentence, .. } = tried.step;
-        match &tried.broken {
+        let proof::Tried { host, sentence, broken } = tried;
+        match broken {
             None => writeln!(out, "{} {host:<17}  {sentence}", self.paint(GREEN, "✓")),
             Some(seen) => writeln!(out, "{} {host:<17}  {sentence}\n    {seen}", self.paint(RED, "✗")),
         }
@@ -157,6 +165,34 @@ fn curl(step: &Step, port: u16, extra: &str) -> String {
         line += &format!(" -H '{name}: {value}'");
     }
     line + &format!(" https://{}:{port}/", step.host)
+}
+
+/// A turn of the walk as a line for a shell.
+fn line(turn: &Turn, program: &str, port: u16, extra: &str) -> String {
+    let verb = |verb: &str| format!("{program} {verb} {WALK} -c {CONFIG}");
+    match turn {
+        Turn::Ask(step) => curl(step, port, extra),
+        Turn::Visits => {
+            let times: Vec<_> = (1..=ENOUGH_VISITS).map(|visit| visit.to_string()).collect();
+            let edge = curl(&Step { host: WALK, header: None, ..STEPS[1] }, port, &format!(" -so /dev/null{extra}"));
+            format!("for visit in {}; do {edge}; done", times.join(" "))
+        }
+        Turn::Ready(_) => verb("ready"),
+        Turn::Mode(Mode::Enforce) => verb("enforce"),
+        Turn::Mode(Mode::Observe | Mode::Off) => verb("observe"),
+    }
+}
+
+/// How a shell calls this program: by its name where that leads here, else by its path.
+fn program() -> String {
+    let name = "originlock";
+    let Ok(here) = std::env::current_exe().and_then(std::fs::canonicalize) else { return name.to_owned() };
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| path.is_file());
+    match found.and_then(|found| std::fs::canonicalize(found).ok()) == Some(here.clone()) {
+        true => name.to_owned(),
+        false => quoted(&here.display().to_string()),
+    }
 }
 
 /// What `curl` needs here to find the way: a name server may not know `*.localhost` (RFC 6761, section 6.3), and a
@@ -183,7 +219,7 @@ fn names_resolve(port: u16) -> bool {
             Ok(mut addresses) => addresses.any(|address| address.ip().is_loopback()),
             Err(_) => false,
         };
-        _ = resolved.send([OFF, OBSERVE, ENFORCE].into_iter().all(loopback));
+        _ = resolved.send([OFF, OBSERVE, ENFORCE, WALK].into_iter().all(loopback));
     });
     when_resolved.recv_timeout(RESOLVE_LIMIT).unwrap_or(false)
 }
@@ -211,6 +247,14 @@ mod tests {
         );
         assert_eq!(lines[4], "curl --cacert site-ca.pem -H 'X-Client-Verify: SUCCESS' https://observe.localhost:8443/");
         assert!(lines.iter().all(|line| line.len() <= 98), "two blanks stand before it");
+        let turns: Vec<_> = TURNS.iter().map(|step| line(&step.turn, "originlock", 8443, "")).collect();
+        assert_eq!(turns[0], "originlock ready walk.localhost -c originlock.toml");
+        assert_eq!(
+            turns[1],
+            "for visit in 1 2 3 4 5; do curl -so /dev/null --cacert site-ca.pem --cert edge.pem --key edge.key \
+             https://walk.localhost:8443/; done"
+        );
+        assert_eq!(turns[5], "originlock observe walk.localhost -c originlock.toml");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod pki;
 mod ready;
 mod run;
 mod status;
+mod walk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,7 +45,11 @@ enum Verb {
     Status(status::StatusArguments),
     Ready(ready::ReadyArguments),
     Explain(explain::ExplainArguments),
-    /// Three hostnames with throwaway certificates, to try with curl: nothing to set up.
+    Enforce(walk::EnforceArguments),
+    Observe(walk::ObserveArguments),
+    Confirm(walk::ConfirmArguments),
+    Reload(walk::ReloadArguments),
+    /// Four hostnames with throwaway certificates, to try with curl: nothing to set up.
     Demo(demo::DemoArguments),
     /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
     Pki(pki::PkiArgs),
@@ -112,6 +117,10 @@ pub fn main() -> ExitCode {
         Verb::Status(arguments) => status::run(&arguments),
         Verb::Ready(arguments) => ready::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Enforce(arguments) => walk::enforce(&arguments),
+        Verb::Observe(arguments) => walk::observe(&arguments),
+        Verb::Confirm(arguments) => walk::confirm(&arguments),
+        Verb::Reload(arguments) => walk::reload(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Pki(arguments) => {
             pki::run(&arguments, &Clock::System, &mut std::io::stdout().lock()).map(|()| Ended::Done)

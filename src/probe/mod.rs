@@ -3,7 +3,7 @@
 mod any_server;
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,15 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use self::any_server::AnyServer;
 use crate::alert::name as alert_name;
-use crate::hostname::Hostname;
+use crate::hostname::{HostPattern, Hostname};
 use crate::secret::Secret;
 
 /// Every server of HTTP has it.
 const ALPN: &[u8] = b"http/1.1";
 /// More than any handshake's answer takes; what a server says beyond that is not read.
 const MAX_READS: usize = 64;
+/// Asked for below a wildcard. It says in a log what it is.
+const BELOW_A_WILDCARD: &str = "originlock-self-check";
 
 /// A client certificate and its key.
 #[derive(Debug)]
@@ -133,6 +135,23 @@ impl Probe {
     }
 }
 
+/// Where someone on this machine reaches what listens at `address`.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip().is_unspecified() {
+        // `[::]` takes IPv4 too, which is there even where IPv6 is switched off.
+        true => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        false => address,
+    }
+}
+
+/// A name to ask for that `pattern` takes in.
+pub fn name_within(pattern: &HostPattern) -> Option<Hostname> {
+    match pattern {
+        HostPattern::Exact(name) => Some(name.clone()),
+        HostPattern::Wildcard(parent) => Hostname::parse(&format!("{BELOW_A_WILDCARD}.{parent}")).ok(),
+    }
+}
+
 struct Deadline {
     at: Instant,
     limit: Duration,
@@ -208,7 +227,7 @@ fn client_config(identity: Option<&Identity>) -> Result<ClientConfig, ProbeError
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
     use std::thread;
 
     use super::*;
@@ -245,6 +264,22 @@ mod tests {
         drop(socket);
         assert_eq!(peer, local);
         assert_eq!(asking.join().expect("no panic").expect("an answer").answer, Answer::Refused(None));
+    }
+
+    #[test]
+    fn what_listens_everywhere_is_reached_at_home() {
+        for (address, reached) in [
+            ("0.0.0.0:443", "127.0.0.1:443"),
+            ("[::]:443", "127.0.0.1:443"),
+            ("[::1]:443", "[::1]:443"),
+            ("192.0.2.1:443", "192.0.2.1:443"),
+        ] {
+            assert_eq!(reachable(address.parse().expect("an address")).to_string(), reached);
+        }
+        let within =
+            |pattern| name_within(&HostPattern::parse(pattern).expect("a pattern")).expect("a name").to_string();
+        assert_eq!(within("a.example"), "a.example");
+        assert_eq!(within("*.a.example"), "originlock-self-check.a.example");
     }
 
     #[test]

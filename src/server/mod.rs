@@ -186,6 +186,11 @@ impl Server {
         self.walk.reload("SIGHUP")
     }
 
+    /// What the admin side tells.
+    pub fn view(&self) -> &Arc<dyn View> {
+        self.walk.view()
+    }
+
     /// What changes a mode.
     pub fn walk(&self) -> &Arc<Walk> {
         &self.walk

@@ -1,4 +1,4 @@
-//! A demonstration that needs no files, no network and no rights: throwaway certificates, a backend, and three hosts in
+//! A demonstration that needs no files, no network and no rights: throwaway certificates, a backend, and four hosts in
 //! front of it, served by the same [`Server`] as everything else.
 
 mod backend;
@@ -7,24 +7,32 @@ mod pki;
 pub mod proof;
 pub mod steps;
 
-use std::fs;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use self::backend::Backend;
 use self::folder::PrivateFolder;
 pub use self::pki::{CredentialsError, SITE_CA};
-use self::steps::{ENFORCE, OBSERVE, OFF};
+use self::steps::{ENFORCE, ENOUGH_VISITS, OBSERVE, OFF, WALK};
 use super::{Options, Server, StartError};
 
 /// The name of the configuration in the demonstration's folder.
-const CONFIG: &str = "originlock.toml";
+pub const CONFIG: &str = "originlock.toml";
+/// Which addresses count as Cloudflare's edge here.
+const EDGE: &str = "edge.txt";
+/// Whoever reads this file may change a mode.
+const TOKEN: &str = "admin.token";
+const TOKEN_BYTES: usize = 16;
+const TOKEN_MODE: u32 = 0o600;
 
 /// A running demonstration. [`Demo::end`] ends it in good order; its folder is gone in any case.
 pub struct Demo {
     server: Server,
     address: SocketAddr,
+    token: String,
     notes: Vec<String>,
     // After the server: what runs may still want them.
     _backend: Backend,
@@ -49,6 +57,8 @@ pub enum DemoError {
     NoPort(#[source] io::Error),
     #[error("the demonstration's backend cannot be started")]
     Backend(#[source] io::Error),
+    #[error("the system's randomness cannot be read")]
+    NoRandomness,
     #[error("{} cannot be written", path.display())]
     Config { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -59,16 +69,23 @@ impl Demo {
     /// Makes everything and serves it.
     pub fn start(ports: Ports, options: Options) -> Result<Self, DemoError> {
         let folder = PrivateFolder::create("originlock-demo").map_err(DemoError::Folder)?;
-        pki::make(folder.path(), &[OFF, OBSERVE, ENFORCE], options.clock.now())?;
+        pki::make(folder.path(), &[OFF, OBSERVE, ENFORCE, WALK], options.clock.now())?;
         let backend = Backend::start().map_err(DemoError::Backend)?;
         let mut notes = Vec::new();
         let address = free_address(ports.tls, &mut notes).map_err(DemoError::NoPort)?;
         let admin = free_address(ports.admin, &mut notes).map_err(DemoError::NoPort)?;
+        let token = token()?;
         let path = folder.path().join(CONFIG);
-        fs::write(&path, config(address, admin, backend.address()))
-            .map_err(|source| DemoError::Config { path: path.clone(), source })?;
+        for (name, text) in [
+            (EDGE, "# In this demonstration Cloudflare's edge connects from here.\n127.0.0.1\n"),
+            (TOKEN, &token),
+            (CONFIG, &config(address, admin, backend.address())),
+        ] {
+            let path = folder.path().join(name);
+            write(&path, text).map_err(|source| DemoError::Config { path, source })?;
+        }
         let server = Server::start(path, options)?;
-        Ok(Self { server, address, notes, _backend: backend, folder })
+        Ok(Self { server, address, token, notes, _backend: backend, folder })
     }
 
     /// Where the hosts are served.
@@ -91,6 +108,11 @@ impl Demo {
         self.folder().join(CONFIG)
     }
 
+    /// The admin page, with the token that lets it change something. What stands behind `#` stays in the browser.
+    pub fn admin_page(&self) -> Option<String> {
+        self.server.admin_url().map(|url| format!("{}/#token={}", url.trim_end_matches('/'), self.token))
+    }
+
     /// The server itself.
     pub fn server(&self) -> &Server {
         &self.server
@@ -101,6 +123,18 @@ impl Demo {
         self.server.drain();
         self.server.join();
     }
+}
+
+fn token() -> Result<String, DemoError> {
+    let mut random = [0; TOKEN_BYTES];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| DemoError::NoRandomness)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Nobody else reads it, even where the folder's own mode is of no use.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(TOKEN_MODE).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 /// `port` of the loopback address, or another one if that is taken.
@@ -134,6 +168,7 @@ upstream    = "http://{backend}"
         host(OFF, r#"mode = "off""#),
         host(OBSERVE, r#"mode = "observe", ca = "origin-pull""#),
         host(ENFORCE, r#"mode = "enforce", ca = "origin-pull""#),
+        host(WALK, r#"mode = "observe", ca = "origin-pull""#),
     ];
     format!(
         r#"# What `originlock demo` serves. Paths are relative to this file.
@@ -143,6 +178,16 @@ address = "{address}"
 
 [admin]
 address = "{admin}"
+# Whoever reads this file may change a mode.
+change = {{ token = "{TOKEN}" }}
+
+[evidence]
+cloudflare_ranges = "{EDGE}"
+
+# Less than anyone should be content with, so that a host turns ready at once.
+[readiness]
+handshakes = {ENOUGH_VISITS}
+edge_addresses = 1
 
 [shutdown]
 drain_seconds = 2

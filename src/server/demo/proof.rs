@@ -14,9 +14,11 @@ use tokio::time::timeout;
 
 use super::Demo;
 use super::pki::SITE_CA;
-use super::steps::{Ending, STEPS, Step};
+use super::steps::{ENOUGH_VISITS, Ending, Identity, STEPS, Step, TURNS, Turn, WALK, WalkStep};
+use crate::admin::control::Control;
 use crate::evidence::handshake::HandshakeOutcome;
-use crate::policy::verdict::Decision;
+use crate::evidence::report::ModeRequest;
+use crate::policy::verdict::{Decision, Reason};
 use crate::upstream::tls::{Roots, client_config};
 use crate::upstream::{Address, Client, LocalBody, UpstreamSpec};
 
@@ -28,7 +30,8 @@ type BoxError = Box<dyn std::error::Error>;
 /// One step, and what was seen instead if it did not keep its promise.
 #[derive(Debug)]
 pub struct Tried {
-    pub step: &'static Step,
+    pub host: &'static str,
+    pub sentence: &'static str,
     pub broken: Option<String>,
 }
 
@@ -38,7 +41,12 @@ pub fn try_all(demo: &Demo) -> io::Result<Vec<Tried>> {
     let walk = async {
         let mut tried = Vec::new();
         for step in &STEPS {
-            tried.push(Tried { step, broken: try_step(demo, step).await.err().map(|error| error.to_string()) });
+            let broken = try_step(demo, step).await.err().map(|error| error.to_string());
+            tried.push(Tried { host: step.host, sentence: step.sentence, broken });
+        }
+        for WalkStep { turn, sentence } in &TURNS {
+            let broken = try_turn(demo, turn).await.err().map(|error| error.to_string());
+            tried.push(Tried { host: WALK, sentence, broken });
         }
         tried
     };
@@ -53,6 +61,45 @@ async fn try_step(demo: &Demo, step: &Step) -> Result<(), BoxError> {
     let recorded = recent.wait_for(before, STEP_LIMIT, |outcome| outcome.host.as_deref() == Some(step.host));
     compare(step, answer, &recorded.ok_or("no handshake was recorded")?.outcome)
 }
+
+async fn try_turn(demo: &Demo, turn: &Turn) -> Result<(), BoxError> {
+    match turn {
+        Turn::Ask(step) => try_step(demo, step).await,
+        Turn::Visits => {
+            for _ in 0..ENOUGH_VISITS {
+                try_step(demo, &VISIT).await?;
+            }
+            Ok(())
+        }
+        Turn::Ready(expected) => {
+            let readiness = demo.server.view().host(WALK).ok_or("the host is unknown")?.host.readiness;
+            match readiness.ready == *expected {
+                true => Ok(()),
+                false => Err(format!("expected was {expected}, the verdict is {readiness:?}").into()),
+            }
+        }
+        Turn::Mode(mode) => {
+            let request = ModeRequest { mode: *mode, force: false, dry_run: false, confirm_within_seconds: None };
+            let report = demo.server.walk().set_mode(WALK, &request, "the demonstration");
+            let report = report.map_err(|problem| problem.detail)?;
+            match report.applied && report.checks.iter().all(|check| check.passed) {
+                true => Ok(()),
+                false => Err(format!("{report:?}").into()),
+            }
+        }
+    }
+}
+
+/// The edge's visit while the host is only observed.
+const VISIT: Step = Step {
+    host: WALK,
+    identity: Identity::Edge,
+    header: None,
+    sentence: "",
+    reason: Reason::Verified,
+    would_refuse: false,
+    ending: Ending::Answer("SUCCESS"),
+};
 
 /// Status and body; `None` where the connection ended without an answer.
 type Answer = Option<(StatusCode, String)>;
@@ -120,9 +167,12 @@ mod tests {
         let tried = try_all(&demo).expect("a runtime");
         assert!(tried.iter().all(|tried| tried.broken.is_none()), "{tried:#?}");
         let refused: Vec<_> = demo.server.recent().snapshot(0);
-        let refused: Vec<_> =
-            refused.iter().map(|recorded| &recorded.outcome).filter(|one| one.decision == Decision::Refuse).collect();
-        assert_eq!(refused.len(), 2);
+        let refused: Vec<_> = refused
+            .iter()
+            .map(|recorded| &recorded.outcome)
+            .filter(|one| one.decision == Decision::Refuse && !one.own)
+            .collect();
+        assert_eq!(refused.len(), 3);
         for outcome in refused {
             assert_eq!(outcome.tls_version, Some("1.3"));
             assert!(outcome.cipher.is_some_and(|cipher| cipher.starts_with("TLS_")), "{:?}", outcome.cipher);

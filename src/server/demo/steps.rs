@@ -1,10 +1,13 @@
 //! The walk through the demonstration: what to ask, as whom, and what to expect.
 
+use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
 
 pub const OFF: &str = "off.localhost";
 pub const OBSERVE: &str = "observe.localhost";
 pub const ENFORCE: &str = "enforce.localhost";
+/// Goes from observe to enforce and back.
+pub const WALK: &str = "walk.localhost";
 
 /// One request and what it shows.
 #[derive(Clone, Copy, Debug)]
@@ -138,4 +141,54 @@ pub const STEPS: [Step; 9] = [
         would_refuse: false,
         ending: Ending::Status(421),
     },
+];
+
+/// One turn of the walk from observe to enforce.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    /// Is the host ready?
+    Ready(bool),
+    /// The edge connects as often as evidence needs.
+    Visits,
+    /// The host's mode is changed.
+    Mode(Mode),
+    /// One request.
+    Ask(Step),
+}
+
+/// A turn, and what to expect of it, for a person.
+#[derive(Clone, Copy, Debug)]
+pub struct WalkStep {
+    pub turn: Turn,
+    pub sentence: &'static str,
+}
+
+/// Handshakes from the edge that the demonstration calls enough.
+pub const ENOUGH_VISITS: u64 = 5;
+
+/// In order: each turn rests on those before it.
+pub const TURNS: [WalkStep; 6] = [
+    WalkStep { turn: Turn::Ready(false), sentence: "Not ready: nobody has been there yet. The exit code is 3." },
+    WalkStep {
+        turn: Turn::Visits,
+        sentence: "The edge comes five times: in this demonstration that is enough evidence.",
+    },
+    WalkStep { turn: Turn::Ready(true), sentence: "Ready." },
+    WalkStep {
+        turn: Turn::Mode(Mode::Enforce),
+        sentence: "One word of the configuration changes, it is reloaded, and the proxy looks at itself.",
+    },
+    WalkStep {
+        turn: Turn::Ask(Step {
+            host: WALK,
+            identity: Identity::Nobody,
+            header: None,
+            sentence: "",
+            reason: Reason::NoCertificate,
+            would_refuse: false,
+            ending: Ending::Alert("certificate_required"),
+        }),
+        sentence: "Refused in the handshake from now on.",
+    },
+    WalkStep { turn: Turn::Mode(Mode::Observe), sentence: "And back: everyone is let in again." },
 ];

@@ -1,17 +1,17 @@
 //! After a change of mode the proxy connects to itself, and looks whether it does what it says.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::admin::control::View;
 use crate::clock::Timestamp;
 use crate::evidence::network::Network;
 use crate::evidence::report::CheckReport;
-use crate::hostname::{HostPattern, Hostname};
+use crate::hostname::Hostname;
 use crate::pki::{LeafOptions, Validity, self_signed};
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::{Decision, Verdict};
-use crate::probe::{Answer, Identity, Probe, ProbeError, Probed};
+use crate::probe::{Answer, Identity, Probe, ProbeError, Probed, name_within, reachable};
 use crate::proxy::worker::Shared;
 use crate::snapshot::Snapshot;
 use crate::snapshot::host::Host;
@@ -22,8 +22,6 @@ const MAX_NAMES: usize = 8;
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// How long the edge is waited for. It keeps its connections, so that a new handshake may take much longer.
 const EDGE_LIMIT: Duration = Duration::from_secs(3);
-/// The name below a wildcard that is asked for.
-const BELOW_A_WILDCARD: &str = "originlock-self-check";
 /// The stranger's certificate serves for some seconds.
 const STRANGER_DAYS: u32 = 1;
 
@@ -57,7 +55,7 @@ pub fn wait_for_edge(shared: &Shared, view: &dyn View, host: &Host, after: u64) 
         is_of_host && outcome.is_judged() && from_cloudflare
     });
     let (got, passed) = match next.map(|recorded| recorded.outcome) {
-        None => (format!("none came within {} s", EDGE_LIMIT.as_secs()), true),
+        None => (format!("none yet after {} s; the edge keeps its connections", EDGE_LIMIT.as_secs()), true),
         Some(outcome) => (
             format!("{} from {} at {}", outcome.reason.label(), outcome.peer.ip(), outcome.at),
             outcome.verdict == Verdict::Verified && outcome.decision == Decision::Admit,
@@ -68,12 +66,8 @@ pub fn wait_for_edge(shared: &Shared, view: &dyn View, host: &Host, after: u64) 
 
 /// Names that lead to `host`.
 fn asked_for(snapshot: &Snapshot, host: &Host) -> Vec<Hostname> {
-    let name = |pattern: &HostPattern| match pattern {
-        HostPattern::Exact(name) => Some(name.clone()),
-        HostPattern::Wildcard(parent) => Hostname::parse(&format!("{BELOW_A_WILDCARD}.{parent}")).ok(),
-    };
     let leads_here = |name: &Hostname| snapshot.hosts.select(Some(name)).is_ok_and(|found| found.name == host.name);
-    host.names.iter().filter_map(name).filter(leads_here).take(MAX_NAMES).collect()
+    host.names.iter().filter_map(name_within).filter(leads_here).take(MAX_NAMES).collect()
 }
 
 fn probe(shared: &Shared, address: SocketAddr, name: &Hostname, who: Option<&Identity>) -> Result<Probed, ProbeError> {
@@ -81,16 +75,6 @@ fn probe(shared: &Shared, address: SocketAddr, name: &Hostname, who: Option<&Ide
     let probe = Probe::from(address.ip()).map_err(|source| ProbeError::Connect { address, source })?;
     shared.observer.expect_own(probe.local());
     probe.handshake(address, name, who, PROBE_LIMIT)
-}
-
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        // `[::]` takes IPv4 too, which is there even where IPv6 is switched off.
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 fn report(host: &Host, mode: Mode, what: String, probed: Result<Probed, ProbeError>) -> CheckReport {

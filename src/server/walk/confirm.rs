@@ -74,7 +74,7 @@ impl Confirmations {
     /// Nobody is left who could confirm or fall back.
     pub(super) fn end(&self) {
         for host in std::mem::take(&mut self.lock().hosts).into_keys() {
-            warn!(originlock.host = host, "ends before `enforce` was confirmed; it stays enforced with the next start");
+            warn!(originlock.host = host, "ends before enforce was confirmed; it stays enforced with the next start");
         }
     }
 

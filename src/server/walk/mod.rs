@@ -18,6 +18,7 @@ use self::problem::Problem;
 use super::reload::{ReloadError, Reloader};
 use super::views;
 use crate::admin::control::{Control, View};
+use crate::clock::Timestamp;
 use crate::config::edit::{self, Edited};
 use crate::config::model::Config;
 use crate::config::replace::replace;
@@ -70,6 +71,11 @@ impl Walk {
             confirmations,
             myself: Weak::clone(myself),
         })
+    }
+
+    /// What tells how ready a host is.
+    pub fn view(&self) -> &Arc<dyn View> {
+        &self.view
     }
 
     /// Reads the configuration again and puts it in force as a whole, or keeps what is in force.
@@ -233,7 +239,7 @@ impl Control for Walk {
             self.confirmations.forget(&host);
         }
         if let Some(within) = within.filter(|_| changed.report.applied) {
-            let deadline = self.shared.clock.now().after(within);
+            let deadline = Timestamp::from_seconds(self.shared.clock.now().after(within).seconds());
             changed.report.confirm_by = Some(deadline);
             let pending = Pending::new(within, deadline, changed.before, changed.failing_share);
             self.confirmations.wait_for(&host, pending);

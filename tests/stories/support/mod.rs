@@ -10,6 +10,8 @@ pub mod frames;
 pub mod grpc;
 pub mod http2;
 pub mod log;
+pub mod program;
+pub mod prometheus;
 pub mod raw;
 pub mod schema;
 pub mod setup;
