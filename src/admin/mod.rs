@@ -54,6 +54,8 @@ use rights::{Peer, Right, TcpPeer};
 
 /// Requests answered at once; more are turned away, health checks excepted.
 const MAX_REQUESTS: usize = 16;
+/// Changes asked for at once.
+const MAX_CHANGES: usize = 4;
 /// Longest time for a request's head, and so for an idle connection: above a scraper's usual minute.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// The same for other machines, which need not have any right.
@@ -115,7 +117,9 @@ struct App {
     /// Places for streams.
     streams: Arc<Semaphore>,
     /// Places for work off the runtime's thread: a request that is given up leaves its work running.
-    work: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
+    /// The same for changes, which are made one after the other: those that wait keep nobody from reading.
+    changing: Arc<Semaphore>,
     /// True once the admin side ends.
     draining: watch::Receiver<bool>,
 }
@@ -202,7 +206,7 @@ async fn drained(draining: &mut watch::Receiver<bool>) {
 
 fn router(state: AdminState, listener: &AdminListener, draining: watch::Receiver<bool>) -> Router {
     let places = |count| Arc::new(Semaphore::new(count));
-    let (streams, work) = (places(state.bounds.streams), places(MAX_REQUESTS));
+    let (streams, reading, changing) = (places(state.bounds.streams), places(MAX_REQUESTS), places(MAX_CHANGES));
     let bounds = |longest| {
         ServiceBuilder::new()
             .layer(HandleErrorLayer::new(out_of_bounds))
@@ -212,7 +216,7 @@ fn router(state: AdminState, listener: &AdminListener, draining: watch::Receiver
     };
     let (answer, change) = (bounds(state.bounds.answer), bounds(state.bounds.change));
     let bound: guard::Bound = listener.local_address().map(Arc::new);
-    let app = App { state, streams, work, draining };
+    let app = App { state, streams, reading, changing, draining };
     let reading = routes::of(Right::Read, &app).merge(pages::routes()).layer(answer);
     let changing = routes::of(Right::Change, &app).layer(change);
     Router::new()

@@ -18,15 +18,16 @@ use crate::policy::client_auth::Mode;
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_001);
 pub(super) const HOST: &str = "shop.example.com";
 
-/// Knows one host with two names.
-struct Stub;
+/// Knows one host with two names. Whoever holds the lock holds up every reload.
+#[derive(Default)]
+pub(super) struct Stub(pub(super) tokio::sync::Mutex<()>);
 
 pub(super) fn state() -> AdminState {
     AdminState {
         metrics: Metrics::new(10),
         recent: Arc::default(),
-        view: Arc::new(Stub),
-        control: Arc::new(Stub),
+        view: Arc::new(Stub::default()),
+        control: Arc::new(Stub::default()),
         ready: Arc::default(),
         access: Arc::new(Arc::default),
         clock: Clock::manual(NOW),
@@ -126,6 +127,7 @@ impl Control for Stub {
     }
 
     fn reload(&self, _by: &str) -> Result<ReloadReport, Box<ProblemReport>> {
+        let _one_at_a_time = self.0.blocking_lock();
         Ok(ReloadReport { generation: 8, warnings: Vec::new() })
     }
 }
