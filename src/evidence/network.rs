@@ -171,12 +171,22 @@ fn line_of(text: &str, cidr: &str) -> usize {
 /// A single address is a range of one.
 fn range(line: usize, text: &str) -> Result<IpNet, RangesError> {
     let parsed = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    let range = parsed.ok_or_else(|| RangesError::NotARange { line, text: quotable(text) })?.trunc();
+    let range = parsed.ok_or_else(|| RangesError::NotARange { line, text: quotable(text) })?;
+    let range = canonical(range.trunc());
     let widest = if matches!(range, IpNet::V4(_)) { WIDEST_V4 } else { WIDEST_V6 };
     match range.prefix_len() < widest {
         true => Err(RangesError::TooWide { line, range }),
         false => Ok(range),
     }
+}
+
+/// IPv4 written as IPv6 is IPv4, in a range as in an address.
+fn canonical(range: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    let IpNet::V6(net) = range else { return range };
+    let address = net.network().to_ipv4_mapped();
+    let v4 = address.zip(net.prefix_len().checked_sub(MAPPED));
+    v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(range, IpNet::V4)
 }
 
 fn quotable(text: &str) -> String {
@@ -213,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_plain_list_has_one_range_per_line() {
-        let text = "# ours\n127.0.0.1/32  # the edge\n\n  2001:db8::/32\n192.0.2.7\n127.0.0.0/30\n";
+        let text = "# ours\n127.0.0.1/32  # the edge\n\n  2001:db8::/32\n::ffff:192.0.2.6/127\n127.0.0.0/30\n";
         let networks = Networks::parse(text, "ranges.txt").expect("a list");
         assert_eq!(of(&networks, "127.0.0.1"), Network::Cloudflare);
         assert_eq!(of(&networks, "127.0.0.3"), Network::Cloudflare, "ranges may overlap");
@@ -233,6 +243,7 @@ mod tests {
             ("::/0", "line 1: `::/0` takes in far more"),
             ("2400::/15", "line 1: `2400::/15` takes in far more"),
             ("10.0.0.0/7", "takes in far more"),
+            ("::ffff:0:0/96", "takes in far more"),
             ("10.0.0.0/33", "line 1: `10.0.0.0/33` is no range"),
             ("\n\n<html>\x1b[2J", "line 3: `<html>\u{fffd}[2J` is no range"),
             ("{\n\"success\": true", "line 2: not the JSON"),

@@ -30,7 +30,7 @@ pub struct Notes {
     /// Whose requests the untold ones are.
     account: RefCell<Option<Account>>,
     /// The last untold request, where it is to be told.
-    last: RefCell<Option<Asked>>,
+    last: RefCell<Option<Box<Asked>>>,
     is_outside: OnceCell<bool>,
 }
 
@@ -73,7 +73,7 @@ impl Notes {
         }
         self.untold.set(self.untold.get() + 1);
         if !standing.is_verified() && self.is_outside() {
-            *self.last.borrow_mut() = Some(Asked::of(parts));
+            *self.last.borrow_mut() = Some(Box::new(Asked::of(parts)));
         }
         if self.told.get().is_none_or(|told| now.saturating_duration_since(told) >= INTERVAL) {
             self.told.set(Some(now));

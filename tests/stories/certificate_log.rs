@@ -1,53 +1,6 @@
 //! What the log says about a certificate, above all when the handshake failed.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
-use tracing_subscriber::fmt::MakeWriter;
-
-use crate::support::world::wait_until;
-use crate::support::{HostSetup, Shape, Version, World, pki};
-
-/// A log in memory, written as the server writes JSON.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("a log").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    fn capture(story: impl FnOnce(&Self)) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone()).finish();
-        tracing::subscriber::with_default(subscriber, || story(&log));
-    }
-
-    fn handshakes(&self) -> Vec<serde_json::Value> {
-        let text = String::from_utf8(self.0.lock().expect("a log").clone()).expect("text");
-        let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON line"));
-        events.filter(|event| event["target"] == "originlock::handshake").collect()
-    }
-
-    fn wait_for_handshakes(&self, count: usize) -> Vec<serde_json::Value> {
-        wait_until("the handshakes are in the log", || self.handshakes().len() >= count);
-        self.handshakes()
-    }
-}
+use crate::support::{HostSetup, Log, Shape, Version, World, pki};
 
 #[test]
 fn a_refused_certificate_is_in_the_log_with_all_that_it_says() {

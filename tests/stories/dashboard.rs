@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::browser::{ENTER, TAB};
 use crate::support::certificates::{Credential, good};
-use crate::support::{Browser, HostSetup, Shape, World, pki};
+use crate::support::{Browser, Client, HostSetup, Shape, World, pki};
 
 use originlock::pki::LeafOptions;
 
@@ -73,24 +73,31 @@ fn what_strangers_write_stays_text() {
     let world = world();
     let script = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>";
     let markup = "\"><svg onload=window.pwned=3>";
-    for (number, subject) in [script, markup].into_iter().enumerate() {
-        let issued = pki().ours.issue(&LeafOptions::client(subject, good())).expect("a leaf");
-        let client = world.client(SHOP).credential(&Credential::of(&issued));
+    let ask = |client: Client, path: &str| {
         let mut connection = client.connect().expect("observe lets everyone in");
-        let head = format!("GET /{number} HTTP/1.1\r\nHost: {SHOP}\r\nUser-Agent: {script}\r\n\r\n");
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {SHOP}\r\nUser-Agent: {script}\r\n\r\n");
         connection.send(head.as_bytes()).expect("a request");
         assert_eq!(connection.answer().expect("an answer").status, 200);
+    };
+    for (ca, subject) in [(&pki().ours, script), (&pki().other, markup)] {
+        let issued = ca.issue(&LeafOptions::client(subject, good())).expect("a leaf");
+        ask(world.client(SHOP).credential(&Credential::of(&issued)), "/");
     }
+    let path = "/'onload=window.pwned=4";
+    ask(world.client(SHOP), path);
     let browser = Browser::at(&page(&world, "handshakes"));
     browser.wait_for_text("#feed-rows", script);
     browser.wait_for_text("#feed-rows", markup);
-    for view in ["failures", "certificates", "hosts"] {
+    for (view, text) in [("failures", "CN=other CA"), ("certificates", script), ("hosts", SHOP)] {
         browser.click(&format!("nav a[href='#/{view}']"));
-        browser.wait_until(&format!("!document.getElementById('view-{view}').hidden"));
+        browser.wait_for_text(&format!("#view-{view}"), text);
     }
     browser.wait_until("document.querySelectorAll('#hosts > li.host').length === 3");
     browser.click(&format!(".name [data-host='{SHOP}']"));
-    browser.wait_until("document.querySelector('.details .columns .charts, .details .columns .blank')");
+    // In the list of those who come around Cloudflare, of failures and of certificates.
+    for text in [script, path, markup] {
+        browser.wait_for_text(".details .part", text);
+    }
     assert_eq!(browser.script("return window.pwned ?? null"), json!(null));
     assert_eq!(browser.script("return document.querySelectorAll('img, [onload], [onerror]').length"), json!(0));
     assert_eq!(browser.complaints(), Vec::<String>::new());

@@ -1,11 +1,14 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
+mod admin;
 mod certificate_log;
 mod crowd;
 mod curl;
 mod dashboard;
+mod dashboard_changes;
 mod drain;
 mod evidence;
+mod fleet;
 mod http_bodies;
 mod http_bounds;
 mod http_framing;
@@ -26,4 +29,5 @@ mod sessions;
 mod sni;
 mod stalls;
 mod support;
+mod verbs;
 mod walk;

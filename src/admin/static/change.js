@@ -14,7 +14,10 @@ export class ChangeDialog {
     this.page = page;
     dialog.addEventListener("click", (event) => this.clicked(event));
     dialog.addEventListener("change", () => this.weigh());
-    dialog.addEventListener("submit", (event) => event.preventDefault());
+    // The button that opened it may be gone: the host is moved along.
+    dialog.addEventListener("close", () => {
+      if (document.activeElement === document.body) page.focus(this.host.name);
+    });
   }
 
   /** Asks the proxy what would change, and shows it. */

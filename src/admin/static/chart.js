@@ -1,15 +1,17 @@
 // Evidence over time: what verified stands above the line, what failed hangs below it, by reason.
 
 import { h, svg } from "./dom.js";
-import { clockTime, count, dayTime, now, number } from "./format.js";
+import { clockTime, count, dayTime, now, number, weekday } from "./format.js";
 
 const [WIDTH, HEIGHT] = [600, 104];
-/** The least that anything is drawn with: one failure among thousands must be seen. */
-const LEAST = 2.5;
+/** The least that anything is drawn with; one failure among thousands must be seen. */
+const [LEAST_ABOVE, LEAST_BELOW] = [2, 6];
 const SPANS = {
-  hour: { label: "Last hour", seconds: 3600, slots: 60, each: "minute", ticks: 4, tick: clockTime },
-  week: { label: "Last 7 days", seconds: 7 * 86_400, slots: 168, each: "hour", ticks: 7, tick: dayTime },
+  hour: { label: "Last hour", seconds: 3600, slots: 60, each: "minute", rate: "a minute", moment: clockTime, mark: clockTime, nextMark: nextQuarter },
+  week: { label: "Last 7 days", seconds: 7 * 86_400, slots: 168, each: "hour", rate: "an hour", moment: dayTime, mark: weekday, nextMark: nextMidnight },
 };
+/** Room at both ends of the axis, as a share of it, where no label fits. */
+const EDGE = 0.05;
 /** Reasons with a look of their own; the others share what is left, in the order in which they come. */
 const LOOKS = { no_certificate: 1, unknown_issuer: 2, bad_signature: 3, expired: 4, proof_failed: 5 };
 const SPARE_LOOKS = [6, 7, 8];
@@ -69,18 +71,19 @@ function drawing(title, network, columns, span, looks, totals) {
   const up = (column) => column[network].verified ?? 0;
   const down = (column) => failures(column[network]).reduce((sum, [, value]) => sum + value, 0);
   const [most, worst] = [Math.max(...columns.map(up)), Math.max(...columns.map(down))];
-  const room = HEIGHT - (most && worst ? 2 * LEAST : 0);
+  const room = HEIGHT - (most ? LEAST_ABOVE : 0) - (worst ? LEAST_BELOW : 0) - 2;
   const unit = room / Math.max(1, most + worst);
-  const line = most ? Math.min(most * unit + LEAST, HEIGHT - (worst ? LEAST * 2 : 0)) : LEAST;
+  const line = 1 + (most ? most * unit + LEAST_ABOVE : 0);
+  const marks = marksOf(span, start, end);
   const slot = WIDTH / span.slots;
   const width = Math.max(1.5, slot - (slot > 6 ? 2 : 0.8));
   const drawn = columns.map((column) => {
     const x = ((Date.parse(column.from) - start) / (span.seconds * 1000)) * WIDTH;
     if (!(x > -slot && x < WIDTH)) return null;
-    const above = up(column) ? Math.max(LEAST, up(column) * unit) : 0;
+    const above = up(column) ? Math.max(LEAST_ABOVE, up(column) * unit) : 0;
     let y = line + 1;
     const below = failures(column[network]).map(([reason, value]) => {
-      const height = Math.max(LEAST, value * unit);
+      const height = Math.max(LEAST_BELOW, value * unit);
       const part = bar(x, y, width, height, looks.get(reason));
       y += height;
       return part;
@@ -91,17 +94,45 @@ function drawing(title, network, columns, span, looks, totals) {
   return h(
     "div",
     { class: "plot" },
-    h("span", { class: "most" }, most ? `${number(most)} verified a ${span.each} at most` : "none verified"),
+    h("span", { class: "most" }, most ? `at most ${number(most)} verified ${span.rate}` : "none verified"),
     svg(
       "svg",
       { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title}, ${span.label.toLowerCase()}: ${words}` },
+      marks.map(({ share }) => svg("line", { class: "mark-line", x1: share * WIDTH, x2: share * WIDTH, y1: 0, y2: HEIGHT })),
       drawn,
       svg("line", { class: "base", x1: 0, x2: WIDTH, y1: line, y2: line }),
     ),
-    worst > 0 && h("span", { class: "worst" }, `${number(worst)} failed a ${span.each} at most`),
-    h("span", { class: "from" }, span.tick(start)),
-    h("span", { class: "to" }, "now"),
+    axis(span, marks),
+    worst > 0 && h("span", { class: "worst" }, `at most ${number(worst)} failed ${span.rate}`),
   );
+}
+
+// Without a view box its text keeps its shape at any width.
+function axis(span, marks) {
+  const labels = marks.filter(({ share }) => share > EDGE && share < 1 - EDGE * 1.6);
+  return svg(
+    "svg",
+    { class: "axis", height: 15, "aria-hidden": "true" },
+    labels.map(({ share, at }) => svg("text", { x: `${round(share * 100)}%`, y: 11, "text-anchor": "middle" }, span.mark(at))),
+    svg("text", { x: "100%", y: 11, "text-anchor": "end" }, "now"),
+  );
+}
+
+/** Round moments of the reader's clock between two moments, and where they lie. */
+function marksOf(span, start, end) {
+  const marks = [];
+  for (let at = span.nextMark(start); at < end; at = span.nextMark(at)) marks.push({ at, share: (at - start) / (end - start) });
+  return marks;
+}
+
+function nextQuarter(after) {
+  const then = new Date(after);
+  then.setMinutes(Math.floor(then.getMinutes() / 15) * 15 + 15, 0, 0);
+  return then.getTime();
+}
+
+function nextMidnight(after) {
+  return new Date(after).setHours(24, 0, 0, 0);
 }
 
 function bar(x, y, width, height, look) {
@@ -134,7 +165,7 @@ function sum(maps) {
 
 function columnWords(column, network, span) {
   const parts = Object.entries(column[network]).map(([reason, value]) => `${number(value)} ${reason}`);
-  return `${span.tick(Date.parse(column.from))}: ${parts.join(", ") || "none"}`;
+  return `${span.moment(Date.parse(column.from))}: ${parts.join(", ") || "none"}`;
 }
 
 /** The same numbers for whoever does not look at pictures. */
@@ -152,7 +183,7 @@ function table(columns, span) {
         {},
         h("thead", {}, h("tr", {}, [span.each, "from Cloudflare", "from elsewhere"].map((title) => h("th", { scope: "col" }, title)))),
         h("tbody", {}, [...columns].reverse().map((column) =>
-          h("tr", {}, h("th", { scope: "row" }, span.tick(Date.parse(column.from))), h("td", {}, cell(column.cloudflare)), h("td", {}, cell(column.elsewhere))),
+          h("tr", {}, h("th", { scope: "row" }, span.moment(Date.parse(column.from))), h("td", {}, cell(column.cloudflare)), h("td", {}, cell(column.elsewhere))),
         )),
       ),
     ),

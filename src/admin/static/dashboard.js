@@ -35,7 +35,7 @@ const state = {
 };
 
 const element = (id) => document.getElementById(id);
-const change = new ChangeDialog(element("change"), { refresh, askForToken });
+const change = new ChangeDialog(element("change"), { refresh, askForToken, focus: focusHost });
 const token = new TokenDialog(element("token"), { refresh });
 const feed = new Feed({
   rows: element("feed-rows"),
@@ -120,6 +120,7 @@ function askLater() {
 // --- Showing ----------------------------------------------------------------------------------------------------
 
 function draw() {
+  document.body.classList.toggle("unknown", !state.hosts && Boolean(state.trouble));
   drawAlarm();
   drawTop();
   if (!state.hosts) return;
@@ -153,21 +154,20 @@ function drawAlarm() {
   const { trouble } = state;
   alarm.hidden = !trouble;
   if (!trouble) return renew(alarm);
-  const unauthorised = trouble instanceof Problem && trouble.isDenial;
   const since = state.lastAnswer ? [" What is shown is from ", time(new Date(state.lastAnswer).toISOString(), "second"), "."] : "";
   return renew(
     alarm,
-    unauthorised
+    trouble.isDenial
       ? h("p", {}, h("b", {}, "A token is needed to look at this. "), sentence(trouble.message))
       : h("p", {}, h("b", {}, trouble instanceof Problem ? "The proxy cannot answer. " : "The proxy is not reachable. "), sentence(trouble.message), since, " Asking again."),
-    unauthorised ? h("button", { type: "button", "data-do": "token", class: "primary" }, "Enter a token") : h("button", { type: "button", "data-do": "retry" }, "Ask now"),
+    trouble.isDenial ? h("button", { type: "button", "data-do": "token", class: "primary" }, "Enter a token") : h("button", { type: "button", "data-do": "retry" }, "Ask now"),
   );
 }
 
 function drawTop() {
   const pulse = element("pulse");
-  const words = state.trouble ? "not reachable" : "connected";
-  pulse.className = state.trouble ? "lost" : "live";
+  const words = state.trouble ? (state.trouble.isDenial ? "not allowed" : "not reachable") : state.status ? "connected" : "asking…";
+  pulse.className = state.trouble ? "lost" : state.status ? "live" : "";
   if (pulse.textContent !== words) pulse.textContent = words;
   const rights = element("rights");
   const may = state.status?.may_change;
@@ -206,6 +206,10 @@ function drawCountdowns() {
 }
 
 // --- Acting -----------------------------------------------------------------------------------------------------
+
+function focusHost(name) {
+  document.querySelector(`.name button[data-host="${CSS.escape(name)}"]`)?.focus();
+}
 
 function askForToken() {
   token.open();

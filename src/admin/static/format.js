@@ -12,6 +12,7 @@ const numbers = new Intl.NumberFormat();
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const dayOfWeek = new Intl.DateTimeFormat(undefined, { weekday: "short" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 
 /** How far the proxy's clock is ahead of this machine's, in milliseconds. The proxy's is the one that counts. */
@@ -56,6 +57,8 @@ export const utc = (moment) => `${new Date(moment).toISOString().slice(0, 19).re
 export const clockTime = (moment) => minute.format(new Date(moment));
 
 export const dayTime = (moment) => `${day.format(new Date(moment))}, ${minute.format(new Date(moment))}`;
+
+export const weekday = (moment) => dayOfWeek.format(new Date(moment));
 
 /** "3 d 4 h", "12 min", "8 s" */
 export function span(milliseconds) {

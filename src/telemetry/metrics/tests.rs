@@ -1,7 +1,10 @@
 //! What a scrape shows.
 
 use super::*;
+use crate::evidence::ledger::Subject;
 use crate::evidence::recorder::tests::outcome;
+use crate::hostname::HostPattern;
+use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::Reason;
 
 fn count(text: &str, start: &str) -> usize {
@@ -136,4 +139,35 @@ fn what_a_reload_says_of_the_trust_replaces_what_was_said() {
     ] {
         assert!(text.contains(series), "{series} in\n{text}");
     }
+}
+
+#[test]
+fn evidence_is_shown_for_as_many_names_as_have_room() {
+    let metrics = Metrics::new(3);
+    let ledger = Arc::new(Ledger::default());
+    let now = Timestamp::from_seconds(1_800_000_000);
+    let subject = |names: &[&str]| Subject {
+        host: names[0].into(),
+        names: names.iter().map(|name| HostPattern::parse(name).expect("a pattern")).collect(),
+        is_default: false,
+        trust: Some(TrustDigest([0xab; 32])),
+        window: Duration::from_hours(1),
+    };
+    let hosts = [subject(&["a.example", "b.example"]), subject(&["c.example", "d.example"]), subject(&["e.example"])];
+    ledger.adopt(&hosts, now);
+    for host in hosts {
+        metrics.host(&host.host, Mode::Observe);
+    }
+    metrics.commit_hosts();
+    metrics.follow(ledger, Clock::manual(now));
+    let text = metrics.render();
+    let verified = |host: &str, name: &str| {
+        let labels = format!("host=\"{host}\",name=\"{name}\",network=\"cloudflare\",reason=\"verified\"");
+        text.contains(&format!("originlock_evidence_handshakes{{{labels},trust=\"abababababababab\"}} 0"))
+    };
+    assert!(verified("a.example", "a.example") && verified("a.example", "b.example"), "{text}");
+    assert!(verified("e.example", "e.example"), "it fits where a larger host did not: {text}");
+    assert_eq!(count(&text, "originlock_evidence_handshakes{"), 3);
+    assert_eq!(count(&text, "originlock_host_mode{"), 3);
+    assert_eq!(count(&text, "originlock_evidence_window_seconds{host=\"a.example\"} 3600"), 1);
 }

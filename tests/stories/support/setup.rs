@@ -11,6 +11,8 @@ pub struct Setup {
     /// By name: the PEM text of the bundle, and of revocation lists.
     pub cas: BTreeMap<String, CaSetup>,
     pub hosts: Vec<HostSetup>,
+    /// What stands under `[admin]`; `None`: a port of its own on loopback.
+    pub admin: Option<String>,
     /// Whole tables, such as `[limits]`.
     pub tables: String,
     /// Other files that the configuration names.
@@ -104,7 +106,8 @@ impl HostSetup {
 impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "workers = 2\n{}", self.top)?;
-        writeln!(f, "[[listener]]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n{}", self.tables)?;
+        let admin = self.admin.as_deref().unwrap_or("address = \"127.0.0.1:0\"");
+        writeln!(f, "[[listener]]\naddress = \"127.0.0.1:0\"\n[admin]\n{admin}\n{}", self.tables)?;
         for (name, ca) in &self.cas {
             writeln!(f, "[ca.{name}]\nbundle = [\"ca/{name}.pem\"]")?;
             if ca.crl.is_some() {

@@ -171,6 +171,12 @@ impl Builder {
         self
     }
 
+    /// What stands under `[admin]`.
+    pub fn admin(mut self, lines: &str) -> Self {
+        self.setup.admin = Some(lines.to_owned());
+        self
+    }
+
     /// Whole tables.
     pub fn tables(mut self, lines: &str) -> Self {
         self.setup.tables.push_str(lines);
