@@ -137,7 +137,8 @@ fn a_configuration_that_has_changed_on_the_disk_is_reloaded_first() {
     let world = World::builder()
         .top("include = [\"hosts.d/*.toml\"]\n")
         .host(HostSetup::new(SHOP).observe("ours"))
-        .start_with_file("hosts.d/other.toml", "");
+        .file("hosts.d/other.toml", "")
+        .start();
     world.write("hosts.d/other.toml", "# half done");
     let problem = refusal(&world, SHOP, &forced(Mode::Enforce), "file_changed");
     assert!(problem.detail.contains("hosts.d/other.toml has changed"), "{}", problem.detail);
@@ -158,7 +159,8 @@ fn an_included_file_behind_a_link_is_the_one_that_changes() {
     let world = World::builder()
         .top("include = [\"hosts.d/*.toml\"]\n")
         .host(HostSetup::new("blog.example.com"))
-        .start_with_file("hosts.d/keep", "");
+        .file("hosts.d/keep", "")
+        .start();
     let main = config(&world);
     world.write("kept/shop.toml", host);
     symlink("../kept/shop.toml", world.path("hosts.d/shop.toml")).expect("a link");
@@ -249,7 +251,7 @@ fn whoever_changes_the_mode_by_hand_need_not_confirm() {
 /// The tests' own address counts as Cloudflare's edge, and little evidence is enough.
 fn world_at_the_edge(host: HostSetup) -> World {
     let tables = "[evidence]\ncloudflare_ranges = \"edge.txt\"\n[readiness]\nhandshakes = 5\nedge_addresses = 1\n";
-    World::builder().tables(tables).host(host).start_with_file("edge.txt", "127.0.0.1\n")
+    World::builder().file("edge.txt", "127.0.0.1\n").tables(tables).host(host).start()
 }
 
 /// Cloudflare asks for `name`, and is let in by its certificate.
