@@ -1,5 +1,7 @@
 //! The routes of `/api/v1`: from a request to the view or the control, and from its report to JSON.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -8,7 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tracing::{error, info};
+use tokio::sync::Semaphore;
+use tracing::error;
 
 use super::App;
 use super::handshakes::{HandshakeView, HandshakesAnswer, HandshakesQuery, Wanted, network_of};
@@ -24,23 +27,23 @@ type Answer = Result<Response, Problem>;
 /// `GET /api/v1/status`
 pub(super) async fn status(State(state): State<App>, Extension(caller): Extension<Caller>) -> Answer {
     let may_change = caller.may_change;
-    told(&state.clone(), move || Ok(StatusReport { may_change, ..state.view.status() })).await
+    told(&state.reading.clone(), move || Ok(StatusReport { may_change, ..state.view.status() })).await
 }
 
 /// `GET /api/v1/hosts`
 pub(super) async fn hosts(State(state): State<App>) -> Answer {
-    told(&state.clone(), move || Ok(state.view.hosts())).await
+    told(&state.reading.clone(), move || Ok(state.view.hosts())).await
 }
 
 /// `GET /api/v1/hosts/{name}`
 pub(super) async fn host(State(state): State<App>, path: Result<Path<String>, PathRejection>) -> Answer {
     let name = named(path)?;
-    told(&state.clone(), move || state.view.host(&name).ok_or_else(|| Problem::unknown_host(&name))).await
+    told(&state.reading.clone(), move || state.view.host(&name).ok_or_else(|| Problem::unknown_host(&name))).await
 }
 
 /// `GET /api/v1/certificates`
 pub(super) async fn certificates(State(state): State<App>) -> Answer {
-    told(&state.clone(), move || Ok(state.view.certificates())).await
+    told(&state.reading.clone(), move || Ok(state.view.certificates())).await
 }
 
 #[derive(Deserialize)]
@@ -52,7 +55,7 @@ pub(super) struct FailuresQuery {
 /// `GET /api/v1/failures?host=`
 pub(super) async fn failures(State(state): State<App>, query: Result<Query<FailuresQuery>, QueryRejection>) -> Answer {
     let query = query.map_err(bad_query)?.0;
-    told(&state.clone(), move || match query.host {
+    told(&state.reading.clone(), move || match query.host {
         None => Ok(state.view.failures(None)),
         Some(name) => {
             let host = state.view.first_name(&name).ok_or_else(|| Problem::unknown_host(&name))?;
@@ -95,18 +98,9 @@ pub(super) async fn set_mode(
 ) -> Answer {
     let name = named(path)?;
     let request: ModeRequest = json(&headers, &bounded(body)?)?;
-    told(&state.clone(), move || {
+    told(&state.changing.clone(), move || {
         let host = state.view.first_name(&name).unwrap_or(name);
-        let report = state.control.set_mode(&host, &request, &caller.by)?;
-        info!(
-            originlock.host = host,
-            originlock.mode = request.mode.label(),
-            originlock.forced = report.forced,
-            originlock.applied = report.applied,
-            originlock.admin.by = &*caller.by,
-            "mode asked for through the admin side"
-        );
-        Ok(report)
+        Ok(state.control.set_mode(&host, &request, &caller.by)?)
     })
     .await
 }
@@ -121,11 +115,9 @@ pub(super) async fn confirm(
 ) -> Answer {
     let name = named(path)?;
     nothing(&headers, &bounded(body)?)?;
-    told(&state.clone(), move || {
+    told(&state.changing.clone(), move || {
         let host = state.view.first_name(&name).unwrap_or(name);
-        let report = state.control.confirm(&host, &caller.by)?;
-        info!(originlock.host = host, originlock.admin.by = &*caller.by, "enforcing confirmed through the admin side");
-        Ok(report)
+        Ok(state.control.confirm(&host, &caller.by)?)
     })
     .await
 }
@@ -138,17 +130,7 @@ pub(super) async fn reload(
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     nothing(&headers, &bounded(body)?)?;
-    told(&state.clone(), move || {
-        let report = state.control.reload(&caller.by)?;
-        let generation = report.generation;
-        info!(
-            originlock.config.generation = generation,
-            originlock.admin.by = &*caller.by,
-            "reloaded through the admin side"
-        );
-        Ok(report)
-    })
-    .await
+    told(&state.changing.clone(), move || Ok(state.control.reload(&caller.by)?)).await
 }
 
 /// What a path that leads nowhere answers.
@@ -196,11 +178,10 @@ fn bad_query(rejection: QueryRejection) -> Problem {
 ///
 /// A request that is given up leaves its work running, so it is the work that holds the place.
 async fn told<T: Serialize + Send + 'static>(
-    state: &App,
+    places: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Answer {
-    let place = state
-        .work
+    let place = places
         .clone()
         .try_acquire_owned()
         .map_err(|_| Problem::overloaded("as much is being worked out as is at once"))?;

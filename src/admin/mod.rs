@@ -35,6 +35,7 @@ mod health;
 mod listener;
 mod paced;
 mod pages;
+mod places;
 mod problem;
 mod rights;
 mod routes;
@@ -47,15 +48,18 @@ pub use listener::AdminListener;
 use control::{Control, View};
 use listener::Accepted;
 use paced::Paced;
+use places::Places;
 use problem::Problem;
-use rights::Right;
+use rights::{Peer, Right, TcpPeer};
 
-/// Connections open at once: a scraper, a few probes and a few people.
-const MAX_CONNECTIONS: usize = 64;
 /// Requests answered at once; more are turned away, health checks excepted.
 const MAX_REQUESTS: usize = 16;
+/// Changes asked for at once.
+const MAX_CHANGES: usize = 4;
 /// Longest time for a request's head, and so for an idle connection: above a scraper's usual minute.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// The same for other machines, which need not have any right.
+const STRANGERS_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time that open requests get to finish at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: running out of file descriptors must not become a busy loop.
@@ -113,7 +117,9 @@ struct App {
     /// Places for streams.
     streams: Arc<Semaphore>,
     /// Places for work off the runtime's thread: a request that is given up leaves its work running.
-    work: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
+    /// The same for changes, which are made one after the other: those that wait keep nobody from reading.
+    changing: Arc<Semaphore>,
     /// True once the admin side ends.
     draining: watch::Receiver<bool>,
 }
@@ -130,13 +136,13 @@ impl Deref for App {
 pub async fn serve(listener: AdminListener, state: AdminState, shutdown: impl Future<Output = ()>) {
     let (drain, draining) = watch::channel(false);
     let router = router(state.clone(), &listener, draining.clone());
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         // A place first, a connection second: what finds no place waits in the kernel's backlog.
-        let place = tokio::select! {
+        let room = tokio::select! {
             () = &mut shutdown => break,
-            place = connections.clone().acquire_owned() => place.expect("the semaphore is never closed"),
+            room = places.room() => room,
         };
         let accepted = tokio::select! {
             () = &mut shutdown => break,
@@ -146,6 +152,7 @@ pub async fn serve(listener: AdminListener, state: AdminState, shutdown: impl Fu
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let Some(place) = places.seat(room, &accepted.peer) else { continue };
         let (state, router, mut draining) = (state.clone(), router.clone(), draining.clone());
         tokio::spawn(async move {
             let access = (state.access)();
@@ -162,12 +169,15 @@ pub async fn serve(listener: AdminListener, state: AdminState, shutdown: impl Fu
     drop(listener);
     let _ = drain.send(true);
     // A place is given back when its connection is over.
-    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.acquire_many(all)).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, places.empty()).await;
 }
 
 async fn serve_connection(accepted: Accepted, router: Router, stall: Duration, draining: &mut watch::Receiver<bool>) {
     let Accepted { stream, peer } = accepted;
+    let head_timeout = match &peer {
+        Peer::Tcp(TcpPeer { loopback: false, .. }) => STRANGERS_HEAD_TIMEOUT,
+        Peer::Tcp(_) | Peer::Unix { .. } => HEAD_TIMEOUT,
+    };
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let router = router.clone();
         request.extensions_mut().insert(peer.clone());
@@ -175,7 +185,7 @@ async fn serve_connection(accepted: Accepted, router: Router, stall: Duration, d
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(head_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(Paced::new(stream, stall)), service);
     let mut connection = std::pin::pin!(connection);
@@ -196,7 +206,7 @@ async fn drained(draining: &mut watch::Receiver<bool>) {
 
 fn router(state: AdminState, listener: &AdminListener, draining: watch::Receiver<bool>) -> Router {
     let places = |count| Arc::new(Semaphore::new(count));
-    let (streams, work) = (places(state.bounds.streams), places(MAX_REQUESTS));
+    let (streams, reading, changing) = (places(state.bounds.streams), places(MAX_REQUESTS), places(MAX_CHANGES));
     let bounds = |longest| {
         ServiceBuilder::new()
             .layer(HandleErrorLayer::new(out_of_bounds))
@@ -206,7 +216,7 @@ fn router(state: AdminState, listener: &AdminListener, draining: watch::Receiver
     };
     let (answer, change) = (bounds(state.bounds.answer), bounds(state.bounds.change));
     let bound: guard::Bound = listener.local_address().map(Arc::new);
-    let app = App { state, streams, work, draining };
+    let app = App { state, streams, reading, changing, draining };
     let reading = routes::of(Right::Read, &app).merge(pages::routes()).layer(answer);
     let changing = routes::of(Right::Change, &app).layer(change);
     Router::new()

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rustls::pki_types::CertificateDer;
+use tracing::debug;
 
 use super::problem::Problem;
 use super::{App, guard};
@@ -75,7 +76,24 @@ pub(super) async fn check(State((app, right)): State<(App, Right)>, mut request:
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(denial) => deny(&app, denial),
+        Err(denial) => {
+            tell_why(peer, &(app.access)(), app.clock.now());
+            deny(&app, denial)
+        }
+    }
+}
+
+/// What is wrong with a certificate that proved nothing is for the log; whoever presented it is not told.
+fn tell_why(peer: &Peer, access: &AdminAccess, now: Timestamp) {
+    let Peer::Tcp(TcpPeer { address, chain: Some(chain), .. }) = peer else { return };
+    for (right, proofs) in [("read", &access.read), ("change", &access.change)] {
+        let Some(trust) = &proofs.trust else { continue };
+        debug!(
+            client.address = %address.ip(),
+            originlock.right = right,
+            originlock.reason = trust.judge(chain, now).verdict.reason().label(),
+            "a client certificate on the admin side was judged"
+        );
     }
 }
 

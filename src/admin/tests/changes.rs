@@ -1,6 +1,6 @@
 //! Changes through the API: who may ask for one, and how.
 
-use super::support::HOST;
+use super::support::{HOST, Stub};
 use super::*;
 use crate::secret::TokenDigest;
 use crate::snapshot::admin::Proofs;
@@ -11,9 +11,13 @@ const JSON: &str = "Content-Type: application/json";
 const BEARER: &str = "Authorization: Bearer 0123456789abcdef0123";
 
 async fn changeable() -> Admin {
+    Admin::start_with(with_token(state())).await
+}
+
+fn with_token(state: AdminState) -> AdminState {
     let token = Some(TokenDigest::of(TOKEN.as_bytes()));
     let access = Arc::new(AdminAccess { change: Proofs { token, trust: None }, ..AdminAccess::default() });
-    Admin::start_with(AdminState { access: Arc::new(move || access.clone()), ..state() }).await
+    AdminState { access: Arc::new(move || access.clone()), ..state }
 }
 
 fn denied(admin: &Admin, denial: AdminDenial) -> bool {
@@ -106,5 +110,33 @@ async fn a_body_that_says_something_else_is_told_what_is_wrong() {
         let answer = admin.ask(request, &[BEARER, JSON], body).await;
         assert_eq!((status(&answer), &json(&answer)["type"]), (code, &kind.into()), "{request} {body}");
         assert!(answer.contains("\r\ncontent-type: application/problem+json\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn changes_that_wait_keep_nobody_from_reading() {
+    let control = Arc::new(Stub::default());
+    let held = control.0.lock().await;
+    let admin = Arc::new(Admin::start_with(with_token(AdminState { control: control.clone(), ..state() })).await);
+    let mut asked: Vec<_> = (0..=MAX_CHANGES)
+        .map(|_| {
+            let admin = admin.clone();
+            Box::pin(tokio::spawn(async move { admin.ask("POST /api/v1/reload", &[BEARER, JSON], "").await }))
+        })
+        .collect();
+    let first = std::future::poll_fn(|cx| {
+        let done = asked.iter_mut().enumerate().find_map(|(number, one)| match one.as_mut().poll(cx) {
+            std::task::Poll::Ready(answer) => Some((number, answer.expect("an answer"))),
+            std::task::Poll::Pending => None,
+        });
+        done.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+    });
+    let (number, answer) = tokio::time::timeout(Duration::from_secs(30), first).await.expect("one is one too many");
+    assert_eq!((status(&answer), &json(&answer)["type"]), ("503", &"overloaded".into()));
+    assert_eq!(status(&admin.get("/api/v1/hosts").await), "200");
+    drop(held);
+    drop(asked.remove(number));
+    for answer in asked {
+        assert_eq!(status(&answer.await.expect("an answer")), "200");
     }
 }

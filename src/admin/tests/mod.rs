@@ -185,3 +185,29 @@ async fn serving_ends_although_a_client_idles() {
     admin.stop.send(()).expect("it listens");
     admin.task.await.expect("it ends");
 }
+
+#[tokio::test]
+async fn one_address_among_others_does_not_take_every_place() {
+    let admin = Admin::start_at("0.0.0.0:0", state()).await;
+    let mut idle = Vec::new();
+    for _ in 0..places::MAX_PER_ADDRESS {
+        idle.push(admin.connect().await);
+    }
+    let mut one_more = admin.connect().await;
+    assert_eq!(one_more.read(&mut [0]).await.expect("it is closed"), 0);
+    let other = tokio::net::TcpSocket::new_v4().expect("a socket");
+    other.bind("127.0.0.2:0".parse().expect("an address")).expect("an address of this machine");
+    let other = other.connect(([127, 0, 0, 1], admin.port).into()).await.expect("a connection");
+    assert_eq!(status(&exchange(other, "GET /healthz", &[], "").await), "200");
+    drop(idle);
+    // A place that is given back is there again, sooner or later.
+    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut answer = [0; 12];
+    loop {
+        let mut again = admin.connect().await;
+        if again.write_all(request).await.is_ok() && again.read_exact(&mut answer).await.is_ok() {
+            break;
+        }
+    }
+    assert!(answer.ends_with(b"200"));
+}

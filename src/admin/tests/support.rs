@@ -18,15 +18,16 @@ use crate::policy::client_auth::Mode;
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_001);
 pub(super) const HOST: &str = "shop.example.com";
 
-/// Knows one host with two names.
-struct Stub;
+/// Knows one host with two names. Whoever holds the lock holds up every reload.
+#[derive(Default)]
+pub(super) struct Stub(pub(super) tokio::sync::Mutex<()>);
 
 pub(super) fn state() -> AdminState {
     AdminState {
         metrics: Metrics::new(10),
         recent: Arc::default(),
-        view: Arc::new(Stub),
-        control: Arc::new(Stub),
+        view: Arc::new(Stub::default()),
+        control: Arc::new(Stub::default()),
         ready: Arc::default(),
         access: Arc::new(Arc::default),
         clock: Clock::manual(NOW),
@@ -126,6 +127,7 @@ impl Control for Stub {
     }
 
     fn reload(&self, _by: &str) -> Result<ReloadReport, Box<ProblemReport>> {
+        let _one_at_a_time = self.0.blocking_lock();
         Ok(ReloadReport { generation: 8, warnings: Vec::new() })
     }
 }
@@ -159,7 +161,11 @@ impl Admin {
     }
 
     pub(super) async fn start_with(state: AdminState) -> Self {
-        let listener = AdminListener::tcp("127.0.0.1:0".parse().expect("an address")).await.expect("a listener");
+        Self::start_at("127.0.0.1:0", state).await
+    }
+
+    pub(super) async fn start_at(address: &str, state: AdminState) -> Self {
+        let listener = AdminListener::tcp(address.parse().expect("an address")).await.expect("a listener");
         let port = listener.local_address().expect("an address").port();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(serve(listener, state.clone(), async { drop(stopped.await) }));

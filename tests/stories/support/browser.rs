@@ -33,7 +33,8 @@ const BROWSER: [&str; 12] = [
     "--window-size=1280,900",
 ];
 
-/// The key as WebDriver writes it.
+/// Keys as WebDriver writes them.
+pub const BACKSPACE: &str = "\u{e003}";
 pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
 
