@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -42,9 +42,11 @@ impl Proxy {
         let mut command = Command::new("setpriv");
         let id = NOBODY.to_string();
         command.args(["--reuid", &id, "--regid", &id, "--clear-groups", env!("CARGO_BIN_EXE_originlock")]);
-        let is_root = chown(path.join("run"), Some(NOBODY), Some(NOBODY)).is_ok();
+        let is_root = fs::metadata(path).expect("a folder").uid() == 0;
         match is_root {
-            true => chown(path.join("site.key"), Some(NOBODY), Some(NOBODY)).expect("root may"),
+            true => ["run", "site.key"]
+                .iter()
+                .for_each(|name| chown(path.join(name), Some(NOBODY), Some(NOBODY)).expect("root may")),
             false => command = Command::new(env!("CARGO_BIN_EXE_originlock")),
         }
         fs::set_permissions(path, Permissions::from_mode(0o555)).expect("one's own folder");

@@ -5,12 +5,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::admin::{AdminArguments, Right};
-use super::paper::{Align, BOLD, Cell, DIM, Paper, RED, Table, YELLOW};
+use super::paper::{self, Align, BOLD, Cell, DIM, Paper, RED, Table, YELLOW};
 use super::{Ended, OutputFormat};
 use crate::evidence::network::Network;
 use crate::evidence::report::{FailureExample, FailureReport, OutsiderReport};
 use crate::evidence::wording;
-use crate::policy::verdict::Reason;
 use crate::telemetry::escape::harmless;
 
 /// Why handshakes fail: cause and next step by kind, with the certificates that were shown
@@ -89,13 +88,13 @@ fn explained(paper: Paper, failure: &FailureReport) -> String {
 }
 
 fn example(paper: Paper, which: &str, example: &FailureExample) -> String {
-    let mut line = format!("{which:<5}  {} from {}", example.at, example.client_address);
+    let mut line = format!("{} from {}", paper::moment(example.at), example.client_address);
     if let Some(name) = &example.server_name {
         line += &format!(" for {name}");
     }
-    let mut text = dimmed(paper, "  ", &line);
+    let mut text = dimmed(paper, &format!("  {which:<5}  "), &line);
     if let Some(leaf) = &example.certificate {
-        text += &dimmed(paper, "         ", &format!("{}, until {}", leaf.subject, leaf.not_after));
+        text += &dimmed(paper, "         ", &format!("{}, until {}", leaf.subject, paper::moment(leaf.not_after)));
         text += &dimmed(paper, "         ", &format!("issued by {}", leaf.issuer));
         text += &dimmed(paper, "         ", &format!("sha256 {}", leaf.sha256));
         if let Some(known) = &leaf.known_as {
@@ -124,13 +123,12 @@ fn table(outsiders: &[OutsiderReport]) -> Table {
     ]);
     for outsider in outsiders {
         let OutsiderReport { network, handshakes, requests, last_seen, reason, path, user_agent, .. } = outsider;
-        let label: &Reason = reason;
         table.push(vec![
             Cell::new(network),
             Cell::new(handshakes.to_string()),
             Cell::new(requests.to_string()),
-            Cell::new(last_seen.to_string().get(..19).unwrap_or("never")),
-            Cell::new(label.label()),
+            Cell::new(paper::moment(*last_seen)),
+            Cell::new(reason.label()),
             Cell::new(path.as_deref().unwrap_or("-")),
             Cell::new(user_agent.as_deref().unwrap_or("-")),
         ]);

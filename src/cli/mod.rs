@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::clock::Clock;
+use crate::telemetry::escape::harmless;
 
 /// Where packages put the configuration.
 const DEFAULT_CONFIG: &str = "/etc/originlock/originlock.toml";
@@ -131,7 +132,10 @@ pub fn main() -> ExitCode {
             if output::is_closed_pipe(&error) {
                 return Ended::Done;
             }
-            eprintln!("originlock: {error:#}");
+            // What another server says is part of it.
+            let text = format!("{error:#}");
+            let text = text.lines().map(harmless).collect::<Vec<_>>().join("\n");
+            eprintln!("originlock: {text}");
             Ended::Failed
         })
         .into()

@@ -3,6 +3,7 @@
 use terminal_size::{Width, terminal_size};
 
 use super::output;
+use crate::clock::Timestamp;
 use crate::telemetry::escape::harmless;
 
 pub(super) const BOLD: &str = "\x1b[1m";
@@ -126,6 +127,12 @@ impl Table {
         }
         text
     }
+}
+
+/// To the second: `2026-11-23 10:42:07Z`.
+pub(super) fn moment(at: Timestamp) -> String {
+    let text = Timestamp::from_seconds(at.seconds()).to_string();
+    text.replace('T', " ")
 }
 
 #[cfg(test)]

@@ -281,8 +281,9 @@ fn told(paper: Paper, report: &ModeReport) -> String {
         text += &line(paper, check.passed, &sentence);
     }
     if let Some(by) = confirm_by {
-        let sentence = format!("falls back to observe at {by} unless: originlock confirm {}", report.host);
-        text += &warned(paper, &sentence);
+        text += &warned(paper, &format!("falls back to observe at {by}, unless:"));
+        // On a line of its own, to be copied.
+        text += &format!("      originlock confirm {}\n", report.host);
     }
     if checks.iter().any(|check| !check.passed) {
         text += &paper.paint(DIM, "  the mode is as asked for, but not everything is as it should be\n");

@@ -42,6 +42,10 @@ impl Circumstances<'_> {
                 format!("presented no certificate: Authenticated Origin Pulls is not on, or not yet active, for {name}")
             }
             Reason::NoCertificate => "a client presented no certificate".to_owned(),
+            Reason::UnknownIssuer | Reason::PinMismatch if self.is_shared() => format!(
+                "presented the certificate shared by all Cloudflare customers: the association for {name} is missing or \
+                 not yet active"
+            ),
             Reason::UnknownIssuer => self.unknown_issuer(),
             Reason::BadSignature => "presented a certificate of a CA with the right name and another key: the CA was \
                                      re-issued under the same name, most often"
@@ -97,20 +101,20 @@ impl Circumstances<'_> {
         }
     }
 
+    /// Whether it is what Cloudflare shows without a certificate of one's own.
+    fn is_shared(&self) -> bool {
+        matches!(self.known, Some(Known::SharedCaLeaf | Known::SharedCa(_)))
+    }
+
     fn unknown_issuer(&self) -> String {
-        let name = self.name();
         match &self.known {
-            Some(Known::SharedCaLeaf | Known::SharedCa(_)) => format!(
-                "presented the certificate shared by all Cloudflare customers: the association for {name} is missing or \
-                 not yet active"
-            ),
             Some(Known::Named(known)) => {
                 format!("presented the certificate known here as `{known}`, which no CA of this host issued")
             }
             Some(Known::Of(other)) => {
                 format!("presented the client certificate of {other}, which no CA of this host issued")
             }
-            Some(Known::Own) | None => match &self.last.certificate {
+            Some(Known::Own | Known::SharedCaLeaf | Known::SharedCa(_)) | None => match &self.last.certificate {
                 Some(leaf) => {
                     format!("presented a certificate that no CA of this host issued; its issuer is {}", leaf.issuer)
                 }
@@ -146,15 +150,15 @@ impl Circumstances<'_> {
                  zone's SSL mode has to be Full or stricter. If only a few handshakes lack it, somebody else's zone or \
                  Worker points at this address"
             ),
+            Reason::UnknownIssuer | Reason::PinMismatch if self.is_shared() => format!(
+                "upload a certificate of your own CA and associate it with {name}; if it is uploaded, wait until the \
+                 association is active"
+            ),
             Reason::UnknownIssuer => match &self.known {
-                Some(Known::SharedCaLeaf | Known::SharedCa(_)) => format!(
-                    "upload a certificate of your own CA and associate it with {name}; if it is uploaded, wait until the \
-                     association is active"
-                ),
                 Some(Known::Named(_) | Known::Of(_)) => format!(
                     "associate this host's certificate with {name}, or add the CA of the presented one to this host's ca"
                 ),
-                Some(Known::Own) | None => format!(
+                Some(Known::Own | Known::SharedCaLeaf | Known::SharedCa(_)) | None => format!(
                     "compare the issuer with this host's ca: add the CA if the certificate is yours; if it is not, look \
                      which certificate is associated with {name}"
                 ),

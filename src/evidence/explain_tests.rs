@@ -49,6 +49,14 @@ fn causes_say_what_happened_and_next_steps_what_to_do() {
         ),
         (
             cloudflare,
+            Reason::PinMismatch,
+            Some(Known::SharedCaLeaf),
+            "presented the certificate shared by all Cloudflare customers: the association for a.example.com is missing \
+             or not yet active",
+            "upload a certificate of your own CA and associate it with a.example.com",
+        ),
+        (
+            cloudflare,
             Reason::UnknownIssuer,
             Some(Known::Named("zone-level certificate".into())),
             "presented the certificate known here as `zone-level certificate`, which no CA of this host issued",

@@ -74,7 +74,7 @@ impl KnownCertificates {
 
     /// Looks at a certificate that failed although its client proved possession of the key: is it Cloudflare's?
     pub fn meet(&self, judgement: &Judgement, now: Timestamp) {
-        if judgement.verdict == Verdict::Failed(Reason::UnknownIssuer) {
+        if matches!(judgement.verdict, Verdict::Failed(Reason::UnknownIssuer | Reason::PinMismatch)) {
             self.shared.meet(judgement, now);
         }
     }

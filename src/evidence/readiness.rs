@@ -141,9 +141,15 @@ impl Gate {
         let mut shortfalls: Vec<_> =
             case.by_name.iter().flat_map(|(name, evidence)| self.failing(name, evidence, case.now)).collect();
         shortfalls.extend(self.ends_soon(case));
-        shortfalls.extend(case.by_name.iter().filter_map(|(name, evidence)| self.unseen(name, evidence)));
-        shortfalls.extend(self.too_few_handshakes(case));
-        shortfalls.extend(self.too_few_edges(case));
+        let verified = sum(case.by_name.values().map(|evidence| evidence.weigh(Weight::Verified)));
+        // Where there is nothing at all, that is said once.
+        if verified > 0 {
+            shortfalls.extend(case.by_name.iter().filter_map(|(name, evidence)| self.unseen(name, evidence)));
+        }
+        shortfalls.extend(self.too_few_handshakes(verified));
+        if verified > 0 {
+            shortfalls.extend(self.too_few_edges(case));
+        }
         shortfalls
     }
 
@@ -198,8 +204,7 @@ impl Gate {
         unseen.then(|| Shortfall { kind: ShortfallKind::NameUnseen, name: Some(name.to_owned()), sentence })
     }
 
-    fn too_few_handshakes(&self, case: &Case<'_>) -> Option<Shortfall> {
-        let verified = sum(case.by_name.values().map(|evidence| evidence.weigh(Weight::Verified)));
+    fn too_few_handshakes(&self, verified: u64) -> Option<Shortfall> {
         // Nothing seen is no proof of anything, whatever the gate asks for.
         let needed = self.handshakes.max(1);
         let seen = match verified {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::browser::{ENTER, TAB};
+use crate::support::browser::{BACKSPACE, ENTER, TAB};
 use crate::support::certificates::{Credential, good};
 use crate::support::{Browser, Client, HostSetup, Shape, World, pki};
 
@@ -180,4 +180,24 @@ fn a_lost_proxy_is_told() {
     browser.wait_for_text("#alarm", "The proxy is not reachable.");
     browser.wait_for_text("#alarm", "What is shown is from");
     browser.wait_for_text("#hosts", SHOP);
+    browser.click("nav a[href='#/handshakes']");
+    browser.wait_for_text(".stream.lost", "Trying again");
+}
+
+#[test]
+fn of_many_hosts_a_hundred_rows_are_shown_and_all_are_found() {
+    let hosts = (0..120).map(|number| HostSetup::new(&format!("tenant-{number:03}.example.com")));
+    let world = hosts.fold(World::builder(), crate::support::world::Builder::host).start();
+    let browser = Browser::at(admin(&world));
+    let rows =
+        |count: usize| browser.wait_until(&format!("document.querySelectorAll('#hosts > li').length === {count}"));
+    rows(100);
+    browser.click("#host-filter");
+    browser.press("tenant-119");
+    rows(1);
+    browser.wait_for_text("#host-count", "1 of 120 hosts");
+    browser.press(&BACKSPACE.repeat("tenant-119".len()));
+    rows(100);
+    browser.click("[data-do=more]");
+    rows(120);
 }

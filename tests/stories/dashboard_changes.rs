@@ -13,7 +13,7 @@ const TOKEN: &str = "a-token-of-more-than-sixteen-characters";
 fn world() -> World {
     let tables = "change = { token = \"admin.token\" }\n[readiness]\nhandshakes = 3\nedge_addresses = 1\n";
     let host = HostSetup::new(SHOP).observe("ours");
-    let world = World::builder().tables(tables).host(host).start_with_file("admin.token", TOKEN);
+    let world = World::builder().file("admin.token", TOKEN).tables(tables).host(host).start();
     let networks = Networks::parse("127.0.0.1", "the story's edge").expect("a range");
     world.server().ledger().set_networks(networks.into());
     world

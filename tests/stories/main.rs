@@ -31,3 +31,4 @@ mod stalls;
 mod support;
 mod verbs;
 mod walk;
+mod walk_verbs;

@@ -11,7 +11,7 @@ use originlock::evidence::report::{ModeReport, ModeRequest, ProblemReport};
 use originlock::policy::client_auth::Mode;
 
 use crate::support::world::wait_until;
-use crate::support::{HostSetup, Shape, World, pki};
+use crate::support::{HostSetup, Log, Shape, World, pki};
 
 const SHOP: &str = "shop.example.com";
 const WWW: &str = "www.shop.example.com";
@@ -103,6 +103,7 @@ fn by_force_it_is_enforced_and_opened_again_with_one_word_changed_in_the_file() 
 fn what_is_so_already_is_left_and_looked_at() {
     let world = World::with(HostSetup::new(SHOP).enforce("ours"));
     let before = config(&world);
+    refusal(&world, SHOP, &within(600), "enforced_already");
     let report = set(&world, SHOP, &request(Mode::Enforce)).expect("it is so already");
     assert_eq!((report.applied, report.forced, report.diff.as_str()), (false, false, ""));
     assert!(report.checks.len() > 2 && report.checks.iter().all(|check| check.passed), "{:?}", report.checks);
@@ -137,7 +138,8 @@ fn a_configuration_that_has_changed_on_the_disk_is_reloaded_first() {
     let world = World::builder()
         .top("include = [\"hosts.d/*.toml\"]\n")
         .host(HostSetup::new(SHOP).observe("ours"))
-        .start_with_file("hosts.d/other.toml", "");
+        .file("hosts.d/other.toml", "")
+        .start();
     world.write("hosts.d/other.toml", "# half done");
     let problem = refusal(&world, SHOP, &forced(Mode::Enforce), "file_changed");
     assert!(problem.detail.contains("hosts.d/other.toml has changed"), "{}", problem.detail);
@@ -158,7 +160,8 @@ fn an_included_file_behind_a_link_is_the_one_that_changes() {
     let world = World::builder()
         .top("include = [\"hosts.d/*.toml\"]\n")
         .host(HostSetup::new("blog.example.com"))
-        .start_with_file("hosts.d/keep", "");
+        .file("hosts.d/keep", "")
+        .start();
     let main = config(&world);
     world.write("kept/shop.toml", host);
     symlink("../kept/shop.toml", world.path("hosts.d/shop.toml")).expect("a link");
@@ -249,7 +252,7 @@ fn whoever_changes_the_mode_by_hand_need_not_confirm() {
 /// The tests' own address counts as Cloudflare's edge, and little evidence is enough.
 fn world_at_the_edge(host: HostSetup) -> World {
     let tables = "[evidence]\ncloudflare_ranges = \"edge.txt\"\n[readiness]\nhandshakes = 5\nedge_addresses = 1\n";
-    World::builder().tables(tables).host(host).start_with_file("edge.txt", "127.0.0.1\n")
+    World::builder().file("edge.txt", "127.0.0.1\n").tables(tables).host(host).start()
 }
 
 /// Cloudflare asks for `name`, and is let in by its certificate.
@@ -285,6 +288,7 @@ fn the_proxys_own_connections_are_no_evidence() {
     let world = world_at_the_edge(HostSetup::new(SHOP).observe("ours"));
     (0..5).for_each(|_| edge_comes(&world, SHOP));
     let seen = || world.server().ledger().evidence(SHOP, Duration::from_hours(24), world.clock.now());
+    wait_until("the requests are counted", || seen()[SHOP].requests.values().sum::<u64>() == 5);
     let before = seen();
     set(&world, SHOP, &request(Mode::Observe)).expect("it is so already, and looked at");
     assert_eq!(world.next_handshake().reason.label(), "no_certificate", "it is told");
@@ -309,4 +313,62 @@ fn an_enforce_that_cloudflare_fails_under_falls_back_before_its_time() {
     world.wait_for_metric("originlock_fallbacks_total", 1.0);
     rotated.get().expect("observe lets everyone in");
     assert!(config(&world).contains("mode = \"observe\""));
+}
+
+#[test]
+fn force_and_opening_are_logged_as_warnings_with_who_asked() {
+    Log::capture(|log| {
+        let world = World::with(HostSetup::new(SHOP).observe("ours"));
+        for mode in [Mode::Enforce, Mode::Observe] {
+            set(&world, SHOP, &forced(mode)).expect("it is done");
+        }
+        let events = log.events();
+        let changes: Vec<_> = events
+            .iter()
+            .filter(|event| event["message"].as_str().is_some_and(|message| message.starts_with("mode changed")))
+            .map(|event| {
+                let fields = ["level", "message", "originlock.host", "originlock.mode", "originlock.by"];
+                fields.map(|field| event[field].as_str().expect(field).to_owned())
+            })
+            .collect();
+        assert_eq!(
+            changes,
+            [
+                ["WARN", "mode changed by force: the host is not ready", SHOP, "enforce", "a story"],
+                ["WARN", "mode changed", SHOP, "observe", "a story"],
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_fall_back_that_cannot_be_written_is_said_and_tried_again() {
+    Log::capture(|log| {
+        let world = World::with(HostSetup::new(SHOP).observe("ours"));
+        set(&world, SHOP, &within(600)).expect("it is done");
+        let enforced = config(&world);
+        world.write("originlock.toml", format!("{enforced}# somebody's change, not in force yet\n"));
+        world.set_clock(Duration::from_secs(601));
+        wait_until("it is said", || log.text().contains("cannot fall back to observe, the host stays enforced"));
+        expect_open(&world, SHOP, false);
+        world.write("originlock.toml", &enforced);
+        world.set_clock(Duration::from_secs(620));
+        world.wait_for_metric("originlock_fallbacks_total", 1.0);
+        wait_until("it is said", || log.text().contains("\"originlock.why\":\"not confirmed within 600 s\""));
+        expect_open(&world, SHOP, true);
+    });
+}
+
+#[test]
+fn a_server_that_ends_unconfirmed_stays_enforced_and_says_so() {
+    Log::capture(|log| {
+        let mut world = World::with(HostSetup::new(SHOP).observe("ours"));
+        set(&world, SHOP, &within(600)).expect("it is done");
+        let server = world.take_server();
+        server.drain();
+        world.set_clock(Duration::from_secs(601));
+        server.join();
+        assert!(log.text().contains("ends before enforce was confirmed; it stays enforced with the next start"));
+        assert!(config(&world).contains("mode = \"enforce\""), "{}", config(&world));
+    });
 }

@@ -4,6 +4,8 @@ const TOKEN = "originlock-token";
 /** A stream's line longer than this is none of ours. */
 const MAX_BUFFER = 1 << 20;
 const ANSWER_MS = 15_000;
+/** The proxy says every 15 seconds that it is there: a stream that is silent for longer is dead. */
+const SILENCE_MS = 45_000;
 
 /** An answer that says what went wrong (RFC 9457). */
 export class Problem extends Error {
@@ -76,8 +78,11 @@ function read(answer, body) {
  * `on.open()` once it stands; `on.event(name, data, id)` for each event.
  */
 export async function stream(after, on, signal) {
-  const more = { Accept: "text/event-stream", ...(after ? { "Last-Event-ID": String(after) } : {}) };
-  const answer = await fetch("/api/v1/handshakes/stream", { headers: headers(more), signal });
+  const silence = new AbortController();
+  let timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  const either = AbortSignal.any([signal, silence.signal]);
+  const more = { Accept: "text/event-stream", "Last-Event-ID": String(after) };
+  const answer = await fetch("/api/v1/handshakes/stream", { headers: headers(more), signal: either });
   if (!answer.ok) return read(answer, await answer.text());
   on.open();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -85,7 +90,9 @@ export async function stream(after, on, signal) {
   let event = { name: "message", data: [], id: null };
   for (;;) {
     const { done, value } = await reader.read();
+    clearTimeout(timer);
     if (done) return undefined;
+    timer = setTimeout(() => silence.abort(), SILENCE_MS);
     buffer += value;
     const lines = buffer.split(/\r\n|\n|\r(?!$)/);
     buffer = lines.pop();

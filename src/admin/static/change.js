@@ -12,6 +12,8 @@ export class ChangeDialog {
   constructor(dialog, page) {
     this.dialog = dialog;
     this.page = page;
+    /** Counts what was begun: an answer to something earlier is not shown. */
+    this.turn = 0;
     dialog.addEventListener("click", (event) => this.clicked(event));
     dialog.addEventListener("change", () => this.weigh());
     // The button that opened it may be gone: the host is moved along.
@@ -22,23 +24,26 @@ export class ChangeDialog {
 
   /** Asks the proxy what would change, and shows it. */
   async open(host, mode) {
+    this.begin(host, mode, "Asking what would change…", [this.button("close", "Cancel")]);
+    await this.follow(post(hostPath(host.name, "/mode"), { mode, dry_run: true, force: true }), (plan) => this.review(plan));
+  }
+
+  begin(host, mode, words, buttons = []) {
     this.host = host;
     this.mode = mode;
-    this.plan = null;
-    this.show(h("p", { class: "quiet" }, "Asking what would change…"), [this.button("close", "Cancel")]);
+    this.turn += 1;
+    this.show(h("p", { class: "quiet", role: "status" }, words), buttons);
     if (!this.dialog.open) this.dialog.showModal();
-    const asked = { host, mode };
-    this.asked = asked;
-    try {
-      const plan = await post(hostPath(host.name, "/mode"), { mode, dry_run: true, force: true });
-      if (this.asked === asked && this.dialog.open) this.review(plan);
-    } catch (error) {
-      if (this.asked === asked && this.dialog.open) this.fail(error);
-    }
+  }
+
+  /** Shows what comes of `answer`, unless something else was begun meanwhile. */
+  async follow(answer, show) {
+    const { turn } = this;
+    const current = (then) => (value) => (turn === this.turn ? then(value) : undefined);
+    await answer.then(current(show), current((error) => this.fail(error)));
   }
 
   review(plan) {
-    this.plan = plan;
     const enforcing = plan.to === "enforce";
     const { ready, shortfalls, notices } = plan.readiness;
     const risky = enforcing && !ready;
@@ -47,7 +52,7 @@ export class ChangeDialog {
         h("p", { class: "said" }, MEANING[plan.to]),
         plan.names.length > 1 && h("section", {}, h("h3", {}, "These names change together"), h("ul", { class: "names" }, plan.names.map((name) => h("li", { class: "machine" }, name)))),
         risky && h("section", { class: "trouble" }, h("h3", {}, `It is not ready: ${count(shortfalls.length, "thing is", "things are")} missing`), h("ul", {}, shortfalls.map(shortfall))),
-        enforcing && notices.length > 0 && h("section", {}, h("h3", {}, "What this cuts off"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, sentence(notice))))),
+        enforcing && notices.length > 0 && h("section", {}, h("h3", {}, "Before you enforce"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, sentence(notice))))),
         change(plan),
         enforcing && h(
           "label",
@@ -73,13 +78,9 @@ export class ChangeDialog {
   async apply() {
     const trial = this.dialog.querySelector("input[name=trial]")?.checked;
     const force = Boolean(this.dialog.querySelector("input[name=anyway]")?.checked);
-    const request = { mode: this.plan.to, force, ...(trial ? { confirm_within_seconds: TRIAL_SECONDS } : {}) };
-    this.show(h("p", { class: "quiet", role: "status" }, "Writing, loading, and connecting to ourselves to see…"), []);
-    try {
-      this.done(await post(hostPath(this.host.name, "/mode"), request));
-    } catch (error) {
-      this.fail(error);
-    }
+    const request = { mode: this.mode, force, ...(trial ? { confirm_within_seconds: TRIAL_SECONDS } : {}) };
+    this.begin(this.host, this.mode, "Writing, loading, and connecting to itself to see…");
+    await this.follow(post(hostPath(this.host.name, "/mode"), request), (report) => this.done(report));
     this.page.refresh();
   }
 
@@ -112,17 +113,9 @@ export class ChangeDialog {
 
   /** Has a trial stay. */
   async confirm(host) {
-    this.host = host;
-    this.mode = "enforce";
-    this.asked = null;
-    this.show(h("p", { class: "quiet" }, "Confirming…"), []);
-    if (!this.dialog.open) this.dialog.showModal();
-    try {
-      await post(hostPath(host.name, "/confirm"));
-      this.show(h("p", { class: "said good", role: "status" }, "Confirmed. It stays enforced."), [this.button("close", "Close", "primary")]);
-    } catch (error) {
-      this.fail(error);
-    }
+    this.begin(host, "enforce", "Confirming…");
+    const confirmed = () => this.show(h("p", { class: "said good", role: "status" }, "Confirmed. It stays enforced."), [this.button("close", "Close", "primary")]);
+    await this.follow(post(hostPath(host.name, "/confirm")), confirmed);
     this.page.refresh();
   }
 
@@ -187,7 +180,7 @@ export function problem(error) {
   const report = error.report ?? {};
   return [
     h("p", { class: "said bad", role: "alert" }, sentence(report.title || "That did not work")),
-    h("p", {}, sentence(report.detail || error.message)),
+    h("p", { class: "detail" }, sentence(report.detail || error.message)),
     report.readiness?.shortfalls?.length > 0 && h("ul", {}, report.readiness.shortfalls.map(shortfall)),
     report.next_step && h("p", { class: "next-step" }, h("b", {}, "Next: "), sentence(report.next_step)),
     report.source && report.diff && h("p", { class: "machine quiet" }, `${report.source.file}:${report.source.line}`),

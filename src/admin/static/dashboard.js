@@ -6,7 +6,7 @@ import { h, renew } from "./dom.js";
 import { Feed } from "./feed.js";
 import { count, countdown, daysLeft, learnTime, now, number, sentence, span, time, URGENT_DAYS } from "./format.js";
 import { blank, columnHead, estate, matching, needsAttention, PAGE_ROWS, rows } from "./hosts.js";
-import { certificateTable, failureList, noCertificates, noFailures, unknownNames } from "./lists.js";
+import { allFailures, certificateTable, noCertificates, unknownNames } from "./lists.js";
 import { hostPath } from "./api.js";
 
 const POLL_MS = 2000;
@@ -30,6 +30,8 @@ const state = {
   shown: PAGE_ROWS,
   view: "hosts",
   trouble: null,
+  /** Of the proxy that this page came from. */
+  version: null,
   lastAnswer: null,
   askedAside: -ASIDE_MS,
 };
@@ -56,8 +58,10 @@ let failuresInARow = 0;
 /** Asks for everything that is shown, now. Resolves to the status or the trouble. */
 function refresh() {
   clearTimeout(timer);
-  asking = (asking ?? Promise.resolve()).then(ask);
-  return asking;
+  const asked = (asking ?? Promise.resolve()).then(ask);
+  // Whatever goes wrong once must not be the end of asking.
+  asking = asked.catch(() => undefined);
+  return asked;
 }
 
 async function ask() {
@@ -67,6 +71,7 @@ async function ask() {
     status = await get("status");
     learnTime(status.at);
     state.status = status;
+    state.version ??= status.version;
     const aside = performance.now() - state.askedAside > ASIDE_MS;
     state.hosts = (await get("hosts")).hosts;
     if (aside || state.view === "failures") state.failures = (await get("failures")).failures;
@@ -80,8 +85,11 @@ async function ask() {
     state.trouble = error;
     failuresInARow += 1;
   }
-  draw();
-  askLater();
+  try {
+    draw();
+  } finally {
+    askLater();
+  }
   return { status, trouble: state.trouble };
 }
 
@@ -125,13 +133,14 @@ function draw() {
   drawTop();
   if (!state.hosts) return;
   drawHosts();
-  if (state.failures) renew(element("failures"), state.failures.length ? failureList(state.failures) : noFailures());
+  if (state.failures) renew(element("failures"), allFailures(state.failures));
   renew(element("unknown-names"), unknownNames(state.status.unknown_names));
   if (state.certificates) renew(element("certificates"), state.certificates.length ? certificateTable(state.certificates) : noCertificates());
   drawProcess();
 }
 
 function drawHosts() {
+  if (!state.hosts) return;
   const fitting = matching(state.hosts, state.filter, state.stage);
   const left = fitting.length - state.shown;
   const attention = state.hosts.filter(needsAttention).length;
@@ -151,8 +160,12 @@ function drawHosts() {
 
 function drawAlarm() {
   const alarm = element("alarm");
-  const { trouble } = state;
-  alarm.hidden = !trouble;
+  const { trouble, status, version } = state;
+  const outdated = !trouble && status && status.version !== version;
+  alarm.hidden = !trouble && !outdated;
+  if (outdated) {
+    return renew(alarm, h("p", {}, `The proxy is version ${status.version} now; this page is of ${version}.`), h("button", { type: "button", "data-do": "reload-page" }, "Load it anew"));
+  }
   if (!trouble) return renew(alarm);
   const since = state.lastAnswer ? [" What is shown is from ", time(new Date(state.lastAnswer).toISOString(), "second"), "."] : "";
   return renew(
@@ -247,6 +260,7 @@ const acts = {
   confirm: ({ host }) => change.confirm(hostNamed(host)),
   token: askForToken,
   retry: refresh,
+  "reload-page": () => location.reload(),
   reload,
 };
 
@@ -275,7 +289,7 @@ document.addEventListener("click", (event) => {
 element("host-filter").addEventListener("input", (event) => {
   state.filter = event.target.value;
   state.shown = PAGE_ROWS;
-  if (state.hosts) drawHosts();
+  drawHosts();
 });
 
 document.querySelector(".skip").addEventListener("click", (event) => {

@@ -2,12 +2,14 @@
 
 import { get, stream, Unreachable } from "./api.js";
 import { h } from "./dom.js";
-import { number, time } from "./format.js";
+import { number, sentence, time } from "./format.js";
 
 /** Rows shown, and handshakes kept for the filter to choose from. */
 const [MAX_ROWS, MAX_KEPT] = [200, 1000];
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 15_000;
+/** Faster than this nobody reads. */
+const DRAW_MS = 250;
 
 export class Feed {
   /** `parts`: the elements it lives in. */
@@ -20,7 +22,7 @@ export class Feed {
     this.last = 0;
     this.filter = { text: "", host: "", reason: "", network: "" };
     this.stopping = null;
-    this.drawn = false;
+    this.drawing = null;
     for (const control of parts.filters.elements) {
       control.addEventListener("input", () => this.choose());
     }
@@ -57,7 +59,7 @@ export class Feed {
         }, signal);
       } catch (error) {
         if (signal.aborted) return;
-        why = error instanceof Unreachable || error.report ? error.message : "The connection is lost.";
+        why = error instanceof Unreachable || error.report ? sentence(error.message) : "The connection is lost.";
       }
       if (signal.aborted) return;
       this.tell("lost", `${why} Trying again; what happens meanwhile is fetched then.`);
@@ -73,6 +75,7 @@ export class Feed {
     if (newest < this.last) {
       this.kept = [];
       this.last = 0;
+      this.parts.rows.replaceChildren();
     }
     for (const handshake of handshakes.reverse()) this.keep(handshake);
     this.draw();
@@ -122,12 +125,10 @@ export class Feed {
   }
 
   drawSoon() {
-    if (this.drawn) return;
-    this.drawn = true;
-    requestAnimationFrame(() => {
-      this.drawn = false;
+    this.drawing ??= setTimeout(() => {
+      this.drawing = null;
       this.draw();
-    });
+    }, DRAW_MS);
   }
 
   draw(anyway = false) {
@@ -135,15 +136,21 @@ export class Feed {
     if (this.paused && !anyway) return;
     const fitting = this.kept.filter((handshake) => this.fits(handshake)).slice(0, MAX_ROWS);
     const body = this.parts.rows;
-    const known = new Map([...body.children].map((row) => [row.dataset.key, row]));
-    // Rows never change: those that stay are kept, which spares the browser most of the work.
-    body.replaceChildren(...fitting.map((handshake) => known.get(String(handshake.sequence)) ?? line(handshake)));
+    if (anyway) body.replaceChildren(...fitting.map(line));
+    else this.drawNews(body, fitting);
     this.parts.table.hidden = fitting.length === 0;
     this.parts.blank.hidden = fitting.length > 0;
     this.parts.blank.textContent = this.kept.length
       ? "No handshake fits the filter."
       : "Nobody has connected yet. Each handshake appears here as it ends; a first one: curl -k https://this-origin/";
     this.drawReasons();
+  }
+
+  // Rows never change and news stands above them: what stays is not touched.
+  drawNews(body, fitting) {
+    const newest = Number(body.firstElementChild?.dataset.key ?? 0);
+    body.prepend(...fitting.filter((handshake) => handshake.sequence > newest).map(line));
+    while (body.childElementCount > fitting.length) body.lastElementChild.remove();
   }
 
   drawNote() {

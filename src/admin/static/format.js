@@ -88,5 +88,5 @@ export function expiry(text) {
   if (days < 0) return { tone: "bad", words: `ended ${days === -1 ? "within the last day" : `${-days} days ago`}` };
   if (days === 0) return { tone: "bad", words: "ends within a day" };
   const tone = days < URGENT_DAYS ? "bad" : days < NEAR_DAYS ? "warn" : "calm";
-  return { tone, words: count(days, "day") };
+  return { tone, words: days < 2 * 365 ? count(days, "day") : count(Math.floor(days / 365.25), "year") };
 }

@@ -35,7 +35,7 @@ function readiness(host) {
     shortfalls.length > 0 && h("ul", { class: "shortfalls" }, shortfalls.map(shortfall)),
     ready && host.mode === "observe" && h("p", { class: "said" }, "Cloudflare’s handshakes verify, in number and from enough places. Enforcing refuses everybody else."),
     host.mode === "enforce" && shortfalls.length === 0 && h("p", { class: "said" }, "Whoever shows no certificate that verifies is refused in the handshake."),
-    notices.length > 0 && [h("h4", {}, host.mode === "enforce" ? "What it cuts off" : "What enforcing will cut off"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, sentence(notice))))],
+    notices.length > 0 && [h("h4", {}, host.mode === "enforce" ? "Worth knowing" : "Before you enforce"), h("ul", { class: "notices" }, notices.map((notice) => h("li", {}, sentence(notice))))],
   );
 }
 

@@ -10,6 +10,18 @@ export function failureList(failures, withHost = true) {
   return h("ul", { class: "failures" }, failures.map((failure) => oneFailure(failure, withHost)));
 }
 
+/** Those that Cloudflare's visitors see as an error come first. */
+export function allFailures(failures) {
+  if (failures.length === 0) return noFailures();
+  const groups = [
+    ["From Cloudflare: refused, these are error pages", failures.filter(({ network }) => network === "cloudflare")],
+    ["From elsewhere: whoever found the way around Cloudflare", failures.filter(({ network }) => network !== "cloudflare")],
+  ];
+  return groups
+    .filter(([, some]) => some.length > 0)
+    .map(([title, some]) => h("section", { class: "group", "data-key": title }, h("h3", {}, title), failureList(some)));
+}
+
 function oneFailure(failure, withHost) {
   const { host, network, reason, handshakes, first, last } = failure;
   return h(
@@ -53,7 +65,7 @@ function shown(certificate) {
   );
 }
 
-export function noFailures() {
+function noFailures() {
   return h(
     "div",
     { class: "blank" },

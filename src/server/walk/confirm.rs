@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::{info, warn};
 
@@ -43,7 +43,7 @@ pub(super) struct Pending {
     refused: u64,
     last_refusal: String,
     /// After a fall back that failed.
-    not_before: Option<Instant>,
+    not_before: Option<Timestamp>,
 }
 
 impl Pending {
@@ -129,7 +129,9 @@ impl Walk {
             if let Some(why) = self.why_to_fall_back(&host) {
                 match self.fall_back(&host, &why) {
                     true => drop(self.confirmations.forget(&host)),
-                    false => self.with(&host, |pending| pending.not_before = Some(Instant::now() + RETRY)),
+                    false => {
+                        self.with(&host, |pending| pending.not_before = Some(self.shared.clock.now().after(RETRY)))
+                    }
                 }
             }
         }
@@ -170,7 +172,8 @@ impl Walk {
 
     fn why_to_fall_back(&self, host: &str) -> Option<String> {
         let pending = self.confirmations.lock().hosts.get(host).cloned()?;
-        if pending.not_before.is_some_and(|moment| Instant::now() < moment) {
+        let now = self.shared.clock.now();
+        if pending.not_before.is_some_and(|moment| now < moment) {
             return None;
         }
         let all = pending.verified + pending.refused;
@@ -181,7 +184,6 @@ impl Walk {
                 "{refused} of {all} handshakes from Cloudflare were refused, the last {last_refusal}"
             ));
         }
-        let is_over = self.shared.clock.now() >= pending.deadline;
-        is_over.then(|| format!("not confirmed within {} s", pending.within.as_secs()))
+        (now >= pending.deadline).then(|| format!("not confirmed within {} s", pending.within.as_secs()))
     }
 }

@@ -194,19 +194,9 @@ impl Builder {
         self.start_at(now())
     }
 
-    /// Starts it with one more file in its folder.
-    pub fn start_with_file(self, name: &str, text: &str) -> World {
-        let folder = tempfile::tempdir().expect("a folder");
-        write(&folder.path().join(name), text);
-        self.start_in(folder, now())
-    }
-
     /// Starts it at another time of day.
     pub fn start_at(self, start: Timestamp) -> World {
-        self.start_in(tempfile::tempdir().expect("a folder"), start)
-    }
-
-    fn start_in(self, folder: TempDir, start: Timestamp) -> World {
+        let folder = tempfile::tempdir().expect("a folder");
         let echo = Echo::start();
         let clock = Clock::manual(start);
         write_files(folder.path(), &self.setup, echo.address);
