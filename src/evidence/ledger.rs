@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::account::{Account, Kind};
+use super::enforced::Enforced;
 use super::handshake::HandshakeOutcome;
 use super::network::{Network, Networks};
 use super::report::{Column, NetworksReport};
@@ -168,6 +169,12 @@ impl Ledger {
         let in_force = self.in_force(host);
         let seen = in_force.iter().filter(|account| *account.name != *DEFAULT_NAME || !account.is_empty(now));
         seen.map(|account| (account.name.to_string(), account.evidence(window, now))).collect()
+    }
+
+    /// What enforcing has done so far to Cloudflare's handshakes with the configured name `name`, under the trust in
+    /// force. What came under other names is not among them, whoever took it.
+    pub fn enforced(&self, name: &HostPattern) -> Option<Enforced> {
+        Some(self.book.load().by_name.get(name)?.accounts.first()?.enforced())
     }
 
     /// The same over time, all names together.

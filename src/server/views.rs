@@ -59,7 +59,7 @@ impl Telling {
 
     fn see<'a>(&self, host: &'a Host, now: Timestamp) -> Seen<'a> {
         let by_name = self.ledger().evidence(&host.name, host.gate.window, now);
-        Seen { confirm_by: self.confirmations.deadline(&host.name), host, facts: facts(host), by_name, now }
+        Seen { confirm_by: self.confirmations.deadline(&host.names), host, facts: facts(host), by_name, now }
     }
 
     fn see_all<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Vec<Seen<'a>> {
@@ -145,8 +145,10 @@ impl Seen<'_> {
     fn report(&self) -> HostReport {
         let case =
             Case { mode: self.host.client_auth.mode(), trust: self.facts, by_name: &self.by_name, now: self.now };
+        let mut readiness = self.host.gate.judge(&case);
+        readiness.notices.extend(unwritten(self.host));
         HostReport {
-            readiness: self.host.gate.judge(&case),
+            readiness,
             evidence: self.evidence_of(self.by_name.values()),
             confirm_by: self.confirm_by,
             ..unseen(self.host)
@@ -186,6 +188,19 @@ pub fn unseen(host: &Host) -> HostReport {
         readiness: Readiness { ready: false, shortfalls: Vec::new(), notices: Vec::new() },
         evidence: EvidenceReport::default(),
     }
+}
+
+/// After a fall back that could not be written.
+fn unwritten(host: &Host) -> Option<String> {
+    let (mode, written) = (host.client_auth.mode().label(), host.written_mode.label());
+    let source = source(&host.mode_place);
+    (mode != written).then(|| {
+        format!(
+            "{}, line {}, says {written} and the host is in {mode}: it fell back, and the file could not be changed; the \
+             next reload or start does what the file says",
+            source.file, source.line
+        )
+    })
 }
 
 /// Whoever asks may stand in another folder: the path is told in full.
