@@ -9,6 +9,8 @@ use crate::clock::Timestamp;
 
 /// The longest window that can be asked for.
 pub const MAX_WINDOW: Duration = Duration::from_hours(7 * 24);
+/// The shortest that tells anything.
+pub const MIN_WINDOW: Duration = Duration::from_mins(1);
 /// Up to here a window is made of minutes, beyond of hours.
 const FINE_WINDOW: Duration = Duration::from_hours(1);
 

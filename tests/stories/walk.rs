@@ -18,7 +18,7 @@ const WWW: &str = "www.shop.example.com";
 const WILD: &str = "*.shop.example.com";
 
 fn request(mode: Mode) -> ModeRequest {
-    ModeRequest { mode, force: false, dry_run: false, confirm_within_seconds: None }
+    ModeRequest { mode, force: false, dry_run: false, confirm_within_seconds: None, window_seconds: None }
 }
 
 fn forced(mode: Mode) -> ModeRequest {

@@ -98,7 +98,8 @@ impl Walk {
         let mut reloader = self.reloader();
         let config = reloader.in_force();
         let host = config.host(name).ok_or_else(|| self.unknown(name))?;
-        let readiness = self.view.host(name).ok_or_else(|| self.unknown(name))?.host.readiness;
+        let window = request.window_seconds.map(Duration::from_secs);
+        let readiness = self.view.host(name, window).ok_or_else(|| self.unknown(name))?.host.readiness;
         let names: Vec<_> = host.names.iter().map(|name| name.value.to_string()).collect();
         let edited = edit::set_mode(&config, host, request.mode).map_err(|error| problem::edit(&error))?;
         let (from, to) = (host.client_auth.mode.value, request.mode);
@@ -128,7 +129,7 @@ impl Walk {
         report.forced = opens_too_much;
         self.put_in_force(&mut reloader, &edited, &report, by)?;
         report.applied = true;
-        log(&report, by);
+        log(&report, request.window_seconds, by);
         Ok(Changed { report, before, failing_share })
     }
 
@@ -206,7 +207,13 @@ impl Walk {
             // Somebody was faster.
             return true;
         }
-        let request = ModeRequest { mode: Mode::Observe, force: false, dry_run: false, confirm_within_seconds: None };
+        let request = ModeRequest {
+            mode: Mode::Observe,
+            force: false,
+            dry_run: false,
+            confirm_within_seconds: None,
+            window_seconds: None,
+        };
         match self.change(host, &request, "confirm-within") {
             Ok(_) => {
                 self.shared.observer.metrics().fell_back();
@@ -258,7 +265,7 @@ impl Control for Walk {
     fn confirm(&self, name: &str, by: &str) -> Result<HostReport, Problem> {
         // Not while it is falling back.
         let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.view.host(name).ok_or_else(|| self.unknown(name))?;
+        let found = self.view.host(name, None).ok_or_else(|| self.unknown(name))?;
         if !self.confirmations.forget(&found.host.name) {
             return Err(problem::nothing_to_confirm(&found.host.name));
         }
@@ -299,7 +306,7 @@ fn unchanged_on_disk(config: &Config) -> Result<(), Problem> {
     Ok(())
 }
 
-fn log(report: &ModeReport, by: &str) {
+fn log(report: &ModeReport, window_seconds: Option<u64>, by: &str) {
     let (from, to) = (report.from.label(), report.to.label());
     match report.to {
         Mode::Enforce if report.forced => warn!(
@@ -307,6 +314,7 @@ fn log(report: &ModeReport, by: &str) {
             originlock.from = from,
             originlock.mode = to,
             originlock.by = by,
+            originlock.window_seconds = window_seconds,
             "mode changed by force: the host is not ready"
         ),
         Mode::Enforce => info!(
@@ -314,6 +322,7 @@ fn log(report: &ModeReport, by: &str) {
             originlock.from = from,
             originlock.mode = to,
             originlock.by = by,
+            originlock.window_seconds = window_seconds,
             "mode changed"
         ),
         // This opens.
