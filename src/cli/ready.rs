@@ -11,6 +11,7 @@ use super::fleet::{FleetArguments, Source};
 use super::judged::Judged;
 use super::paper::Paper;
 use super::{Ended, OutputFormat, duration};
+use crate::telemetry::escape::harmless;
 
 /// How often a host is looked at again: a handshake is counted as soon as it ends.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -126,11 +127,11 @@ impl Progress {
         if self.terminal {
             self.turn = (self.turn + 1) % SPINNER.len();
             let room = Paper::of_stdout().width.saturating_sub(30);
-            let short: String = text.chars().take(room).collect();
+            let short: String = harmless(text).chars().take(room).collect();
             let _ = write!(err, "{CLEAR}{} {waited} of {of}  {short}", SPINNER[self.turn]);
             let _ = err.flush();
         } else if self.said != text || self.said_at.elapsed() >= REMINDER {
-            let _ = writeln!(err, "waited {waited} of {of}: {text}");
+            let _ = writeln!(err, "waited {waited} of {of}: {}", harmless(text));
             self.said_at = Instant::now();
             text.clone_into(&mut self.said);
         }

@@ -8,6 +8,7 @@ use super::ledger::DEFAULT_NAME;
 use super::network::Network;
 use super::readiness::{Case, Gate, Weight};
 use super::tally::{Evidence, FirstAndLast, Outsider};
+use super::window::grain;
 use super::wording::{count, day, distance, moment, window};
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
@@ -133,14 +134,14 @@ fn old_failures(gate: &Gate, case: &Case<'_>) -> Option<String> {
     };
     let exceeding = case.named().map(|(_, evidence)| evidence).filter(exceeded);
     let last = exceeding.flat_map(failures_that_count).map(|seen| seen.last.at).max()?;
-    let leaves = moment(last.after(gate.window), case.now);
+    let leaves = moment(last.after(gate.window).after(grain(gate.window)), case.now);
     let shorter = match case.host.filter(|_| gate.window > SHORTER_WINDOW) {
         Some(host) => {
             format!("; or judge a shorter window: originlock ready {host} --window {}m", SHORTER_WINDOW.as_secs() / 60)
         }
         None => String::new(),
     };
-    Some(format!("if no more fail, the last failure from Cloudflare stops counting {leaves}{shorter}"))
+    Some(format!("if no more fail, the last failure from Cloudflare stops counting {leaves} at the latest{shorter}"))
 }
 
 fn broken_off(gate: &Gate, case: &Case<'_>) -> Option<String> {

@@ -46,6 +46,14 @@ struct Bucket<K> {
     counts: Vec<(K, u64)>,
 }
 
+/// By how much longer something may count than `window` is long: until its bucket has passed.
+pub fn grain(window: Duration) -> Duration {
+    match window <= FINE_WINDOW {
+        true => Duration::from_secs(MINUTE.unsigned_abs()),
+        false => Duration::from_secs(HOUR.unsigned_abs()),
+    }
+}
+
 /// One bucket as a chart shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Slice<K> {

@@ -95,6 +95,25 @@ fn waiting_ends_as_soon_as_the_host_is_ready() {
 }
 
 #[test]
+fn waiting_outlasts_a_restart_of_the_proxy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = format!("unix:{}", folder.path().join("admin.sock").display());
+    let mut world = builder().admin(&format!("address = \"{address}\"")).start();
+    let mut child =
+        originlock(&["ready", SHOP, "--wait", "10m", "--admin", &address]).spawn().expect("the program starts");
+    let mut progress = BufReader::new(child.stderr.take().expect("its standard error")).lines();
+    let mut says = |word: &str| progress.any(|line| line.is_ok_and(|line| line.contains(word)));
+    assert!(says("no handshake"), "it waits");
+    let server = world.take_server();
+    server.drain();
+    server.join();
+    assert!(says("no answer, asking again"), "it waits on");
+    world.start_again();
+    make_ready(&world);
+    finish(child).expect(0);
+}
+
+#[test]
 fn waiting_ends_when_the_time_is_up() {
     let world = world();
     let ran = ask(&world, &["ready", SHOP, "--wait", "1s"]);

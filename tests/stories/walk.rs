@@ -103,6 +103,7 @@ fn by_force_it_is_enforced_and_opened_again_with_one_word_changed_in_the_file() 
 fn what_is_so_already_is_left_and_looked_at() {
     let world = World::with(HostSetup::new(SHOP).enforce("ours"));
     let before = config(&world);
+    refusal(&world, SHOP, &within(600), "enforced_already");
     let report = set(&world, SHOP, &request(Mode::Enforce)).expect("it is so already");
     assert_eq!((report.applied, report.forced, report.diff.as_str()), (false, false, ""));
     assert!(report.checks.len() > 2 && report.checks.iter().all(|check| check.passed), "{:?}", report.checks);

@@ -180,7 +180,7 @@ export function problem(error) {
   const report = error.report ?? {};
   return [
     h("p", { class: "said bad", role: "alert" }, sentence(report.title || "That did not work")),
-    h("p", {}, sentence(report.detail || error.message)),
+    h("p", { class: "detail" }, sentence(report.detail || error.message)),
     report.readiness?.shortfalls?.length > 0 && h("ul", {}, report.readiness.shortfalls.map(shortfall)),
     report.next_step && h("p", { class: "next-step" }, h("b", {}, "Next: "), sentence(report.next_step)),
     report.source && report.diff && h("p", { class: "machine quiet" }, `${report.source.file}:${report.source.line}`),

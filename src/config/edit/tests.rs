@@ -135,6 +135,34 @@ fn a_host_is_found_by_any_of_its_names_as_they_are_configured() {
     }
 }
 
+/// `old` with a diff of one hunk applied, as `patch` does.
+fn applied(old: &str, diff: &str) -> String {
+    if diff.is_empty() {
+        return old.to_owned();
+    }
+    let (_, hunk) = diff.split_once("\n@@ -").expect("a hunk");
+    let (header, body) = hunk.split_once(" @@\n").expect("its header");
+    let numbers: Vec<usize> = header.split([',', ' ', '+']).filter_map(|number| number.parse().ok()).collect();
+    let [start, old_lines, new_start, new_lines] = numbers[..] else { panic!("{header}") };
+    assert_eq!(start, new_start, "nothing moves before the change");
+    let mut lines: Vec<&str> = Vec::new();
+    for line in body.split_inclusive('\n') {
+        match line.starts_with('\\') {
+            // The line before it has no end.
+            true => lines.last_mut().into_iter().for_each(|last| *last = &last[..last.len() - 1]),
+            false => lines.push(line),
+        }
+    }
+    let side = |sign: char| -> Vec<&str> {
+        lines.iter().filter(|line| line.starts_with([' ', sign])).map(|line| &line[1..]).collect()
+    };
+    let (before, after) = (side('-'), side('+'));
+    assert_eq!((before.len(), after.len()), (old_lines, new_lines), "{diff}");
+    let text: Vec<_> = old.split_inclusive('\n').collect();
+    assert_eq!(before, text[start - 1..start - 1 + old_lines], "{diff}");
+    [&text[..start - 1], &after, &text[start - 1 + old_lines..]].concat().concat()
+}
+
 /// One host as somebody may write it: `{MODE}` stands where the mode's value does.
 fn host_text() -> impl Strategy<Value = String> {
     let shape = prop_oneof![
@@ -184,6 +212,7 @@ proptest! {
         let Range { start, end } = values[picked].clone();
         let quote = QUOTES[quotes[picked]];
         prop_assert_eq!(&result.text, &format!("{}{quote}{}{quote}{}", &text[..start], wanted.label(), &text[end..]));
+        prop_assert_eq!(&applied(&text, &result.diff), &result.text);
         prop_assert_eq!(result.line, text[..start].matches('\n').count() + 1);
         let (old, new) = (load(&text), load(&result.text));
         for (number, (old, new)) in old.hosts.iter().zip(&new.hosts).enumerate() {

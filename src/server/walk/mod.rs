@@ -103,8 +103,8 @@ impl Walk {
         let names: Vec<_> = host.names.iter().map(|name| name.value.to_string()).collect();
         let edited = edit::set_mode(&config, host, request.mode).map_err(|error| problem::edit(&error))?;
         let (from, to) = (host.client_auth.mode.value, request.mode);
-        let opens_too_much = to == Mode::Enforce && !readiness.ready;
-        if opens_too_much && from != to && !request.force && !request.dry_run {
+        let too_early = to == Mode::Enforce && !readiness.ready;
+        if too_early && from != to && !request.force && !request.dry_run {
             return Err(problem::not_ready(&names[0], readiness));
         }
         let before = self.shared.observer.recent().last_sequence();
@@ -126,7 +126,7 @@ impl Walk {
             return Ok(Changed { report, before, failing_share });
         }
         unchanged_on_disk(&config)?;
-        report.forced = opens_too_much;
+        report.forced = too_early;
         self.put_in_force(&mut reloader, &edited, &report, by)?;
         report.applied = true;
         log(&report, request.window_seconds, by);
@@ -215,6 +215,8 @@ impl Walk {
             window_seconds: None,
         };
         match self.change(host, &request, "confirm-within") {
+            // A reload has done it.
+            Ok(changed) if !changed.report.applied => true,
             Ok(_) => {
                 self.shared.observer.metrics().fell_back();
                 error!(originlock.host = host, originlock.why = why, "fell back to observe");
@@ -242,10 +244,12 @@ impl Control for Walk {
             return Ok(changed.report);
         }
         let host = changed.report.host.clone();
-        if changed.report.applied {
-            self.confirmations.forget(&host);
+        match (changed.report.applied, within) {
+            (true, _) => drop(self.confirmations.forget(&host)),
+            (false, Some(_)) => return Err(problem::nothing_to_fall_back_from(&host)),
+            (false, None) => {}
         }
-        if let Some(within) = within.filter(|_| changed.report.applied) {
+        if let Some(within) = within {
             let deadline = Timestamp::from_seconds(self.shared.clock.now().after(within).seconds());
             changed.report.confirm_by = Some(deadline);
             let pending = Pending::new(within, deadline, changed.before, changed.failing_share);

@@ -105,6 +105,18 @@ pub(super) fn bad_configuration(problems: &Problems, restored: Option<String>) -
     })
 }
 
+/// A confirmation is asked for, and the host was enforced before.
+pub(super) fn nothing_to_fall_back_from(host: &str) -> Problem {
+    let detail = format!("`{host}` is enforced already, and was not changed: there is nothing to fall back from");
+    problem(
+        409,
+        "enforced_already",
+        "it is enforced already",
+        detail,
+        "leave the confirmation out, or observe it first",
+    )
+}
+
 pub(super) fn nothing_to_confirm(host: &str) -> Problem {
     let detail = format!("nothing waits for a confirmation on `{host}`: it was confirmed, fell back, or never asked");
     let next_step = "look at the host's mode; enforce it again if it fell back";

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use super::PATIENCE;
 
 /// Ends with its standard input, and so with the story, however that ends. The browser ends with the driver, since it
-/// is spoken to through a pipe.
-const DRIVER: &str = "chromedriver --port=0 </dev/null & driver=$!; read -r _; kill $driver; wait $driver";
+/// is spoken to through a pipe. The driver alone keeps the output, so that its end is seen.
+const DRIVER: &str = "chromedriver --port=0 </dev/null & driver=$!; exec >&-; read -r _; kill -9 $driver; wait $driver";
 
 /// Neither the machine's profile nor anything outside it.
 const BROWSER: [&str; 12] = [
@@ -51,8 +51,6 @@ struct Driver {
     child: Child,
     /// Closed to end it.
     input: Option<ChildStdin>,
-    /// Kept open for what it may still say.
-    _output: BufReader<ChildStdout>,
     port: u16,
 }
 
@@ -182,18 +180,18 @@ impl Driver {
             .spawn()
             .expect("a shell");
         let (input, output) = (child.stdin.take(), child.stdout.take().expect("its output"));
-        let mut output = BufReader::new(output);
-        let mut said = String::new();
-        let port = loop {
-            let start = said.len();
-            let read = output.read_line(&mut said).expect("its output");
-            assert!(read > 0, "chromedriver does not start; tests/run installs it: {said}");
-            let port = said[start..].split_once("started successfully on port ");
-            if let Some(port) = port.and_then(|(_, port)| port.trim_end().trim_end_matches('.').parse().ok()) {
-                break port;
+        let (tell, told) = mpsc::channel();
+        // It goes on reading: a driver that cannot say what it has to say stands still.
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    let _ = tell.send(port.trim_end_matches('.').parse().expect("a port"));
+                }
             }
-        };
-        Self { child, input, _output: output, port }
+        });
+        let mut driver = Self { child, input, port: 0 };
+        driver.port = told.recv_timeout(PATIENCE).expect("chromedriver starts; tests/run installs it");
+        driver
     }
 
     /// One command and its answer's value.
