@@ -18,7 +18,7 @@ use super::window::{MAX_WINDOW, Slice, Windows};
 use crate::clock::Timestamp;
 use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::Reason;
-use crate::x509::CertificateSummary;
+use crate::x509::{CertificateSummary, Fingerprint};
 
 const REQUESTS: &str = "requests";
 
@@ -80,6 +80,12 @@ impl Account {
 
     pub(super) fn evidence(&self, window: Duration, now: Timestamp) -> Evidence {
         self.settled(now).evidence(window, now)
+    }
+
+    /// The client certificates that verified within `window`.
+    pub(super) fn verified_certificates(&self, window: Duration, now: Timestamp) -> Vec<Fingerprint> {
+        let (entries, begin) = (self.settled(now), now.before(window.min(MAX_WINDOW)));
+        Network::ALL.into_iter().flat_map(|network| entries.certificates.of(network).verified_since(begin)).collect()
     }
 
     pub(super) fn last_hour(&self, now: Timestamp) -> Vec<Slice<Kind>> {
@@ -180,6 +186,7 @@ impl Entries {
         let counted = |kind: &(Network, Reason)| evidence.handshakes.contains_key(kind);
         evidence.failures = self.failures.iter().filter(|(kind, _)| counted(kind)).cloned().collect();
         evidence.outsiders = self.outsiders.since(begin).collect();
+        evidence.more_outsiders = self.outsiders.is_full() && !evidence.outsiders.is_empty();
         evidence
     }
 

@@ -1,6 +1,6 @@
 //! Evidence by configured name and trust.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,7 @@ use crate::hostname::{HostPattern, Hostname};
 use crate::policy::hosts::HostTable;
 use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::Reason;
+use crate::x509::Fingerprint;
 
 /// What clients that name no configured name are told apart by: the default host's account for them.
 pub const DEFAULT_NAME: &str = "default";
@@ -64,6 +65,8 @@ pub struct Scope {
     pub trust: TrustDigest,
     /// How far back it counts.
     pub window: Duration,
+    /// Names that it is told by, at most: the configured ones and [`DEFAULT_NAME`].
+    pub names: usize,
 }
 
 /// How far back a chart goes, and by what steps.
@@ -118,7 +121,7 @@ impl Ledger {
                 book.by_name.set_default(Arc::clone(&one));
                 named.push(one);
             }
-            let scope = subject.trust.map(|trust| Scope { trust, window: subject.window });
+            let scope = subject.trust.map(|trust| Scope { trust, window: subject.window, names: named.len() });
             book.by_host.insert(Arc::clone(&subject.host), HostAccounts { names: named, scope });
         }
         self.book.store(Arc::new(book));
@@ -175,6 +178,12 @@ impl Ledger {
     /// force. What came under other names is not among them, whoever took it.
     pub fn enforced(&self, name: &HostPattern) -> Option<Enforced> {
         Some(self.book.load().by_name.get(name)?.accounts.first()?.enforced())
+    }
+
+    /// The client certificates that verified on `host` within `window` under the trust in force.
+    pub fn verified_certificates(&self, host: &str, window: Duration, now: Timestamp) -> BTreeSet<Fingerprint> {
+        let in_force = self.in_force(host);
+        in_force.iter().flat_map(|account| account.verified_certificates(window, now)).collect()
     }
 
     /// The same over time, all names together.

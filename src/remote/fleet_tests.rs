@@ -146,3 +146,25 @@ fn a_host_that_nobody_exports_is_none() {
     assert!(view.judge("b.example", &DEMAND, NOW).is_none());
     assert_eq!(view.hosts().collect::<Vec<_>>(), ["a.example"]);
 }
+
+#[test]
+fn a_machine_that_leaves_its_evidence_out_is_named() {
+    let silent = r#"originlock_host_mode{host="a.example",mode="observe",instance="two:2",job="o"} 1
+        originlock_host_mode{host="a.example",mode="enforce",instance="three:3",job="o"} 1
+        "#;
+    let sentence = "no evidence of a.example is exported by three:3, two:2: a machine leaves hosts out beyond \
+                    `per_host_series` of its configuration";
+    let readiness = judged(None, &(machine("one:1", 10, 2) + silent));
+    assert!(said(&readiness).contains(&(ShortfallKind::FleetIncomplete, sentence)), "{readiness:?}");
+    let off = r#"originlock_host_mode{host="a.example",mode="off",instance="two:2",job="o"} 1"#;
+    let readiness = judged(None, &(machine("one:1", 10, 2) + off));
+    assert_eq!(said(&readiness).len(), 1, "a host that is off has no evidence: {readiness:?}");
+}
+
+#[test]
+fn the_default_hosts_other_names_do_not_carry_the_counts_of_the_whole() {
+    let default = r#"originlock_evidence_handshakes{host="a.example",name="default",trust="t1",network="cloudflare",reason="verified",instance="one:1",job="o"} 0
+        "#;
+    let readiness = judged(None, &(machine("one:1", 10, 2) + default));
+    assert!(readiness.ready, "{readiness:?}");
+}

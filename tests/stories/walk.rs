@@ -18,7 +18,7 @@ const WWW: &str = "www.shop.example.com";
 const WILD: &str = "*.shop.example.com";
 
 fn request(mode: Mode) -> ModeRequest {
-    ModeRequest { mode, force: false, dry_run: false, confirm_within_seconds: None }
+    ModeRequest { mode, force: false, dry_run: false, confirm_within_seconds: None, window_seconds: None }
 }
 
 fn forced(mode: Mode) -> ModeRequest {
@@ -350,7 +350,7 @@ fn expect_open_in_memory_alone(world: &World, log: &Log) {
     expect_open(world, SHOP, true);
     assert_eq!(world.metric("originlock_host_mode{host=\"shop.example.com\",mode=\"observe\"}"), Some(1.0));
     assert!(config(world).contains("mode = \"enforce\""), "{}", config(world));
-    let host = world.server().view().host(SHOP).expect("the host").host;
+    let host = world.server().view().host(SHOP, None).expect("the host").host;
     assert_eq!((host.mode, host.confirm_by), (Mode::Observe, None));
     let notices = host.readiness.notices.join("; ");
     assert!(notices.contains("says enforce and the host is in observe"), "{notices}");
@@ -390,7 +390,7 @@ fn a_fall_back_needs_no_file_that_can_be_loaded() {
         assert!(problem.detail.contains("`shop.example.com` is in observe, and its file says enforce"), "{problem:?}");
         let report = set(&world, SHOP, &request(Mode::Observe)).expect("now the file can follow");
         assert!(report.applied && config(&world) == before, "{}", config(&world));
-        assert!(world.server().view().host(SHOP).expect("the host").host.readiness.notices.is_empty());
+        assert!(world.server().view().host(SHOP, None).expect("the host").host.readiness.notices.is_empty());
     });
 }
 
@@ -403,7 +403,7 @@ fn an_enforce_waits_for_its_confirmation_whatever_order_its_names_are_in() {
         host.mode = "enforce".into();
         host.names.reverse();
     });
-    let host = world.server().view().host(SHOP).expect("the host").host;
+    let host = world.server().view().host(SHOP, None).expect("the host").host;
     assert_eq!((host.name.as_str(), host.confirm_by.is_some()), (WWW, true));
     world.set_clock(Duration::from_secs(601));
     world.wait_for_metric("originlock_fallbacks_total", 1.0);

@@ -59,7 +59,7 @@ pub(super) fn change(
 
 /// What `name` is judged by. `None` where it is off.
 fn trust(admin: &Admin, name: &str) -> anyhow::Result<Option<String>> {
-    Ok(admin.ask(|client| client.host(name))?.host.trust.map(|trust| trust.digest))
+    Ok(admin.ask(|client| client.host(name, None))?.host.trust.map(|trust| trust.digest))
 }
 
 /// The change that `problem` tells, if it is the one that the files here make.

@@ -208,7 +208,13 @@ impl Walk {
             // Somebody was faster.
             return;
         }
-        let request = ModeRequest { mode: Mode::Observe, force: false, dry_run: false, confirm_within_seconds: None };
+        let request = ModeRequest {
+            mode: Mode::Observe,
+            force: false,
+            dry_run: false,
+            confirm_within_seconds: None,
+            window_seconds: None,
+        };
         for host in enforced(&self.shared.current.load(), names) {
             match self.change(&host.name, &request, "confirm-within") {
                 // A reload has done it.

@@ -102,7 +102,8 @@ impl Walk {
         let mut reloader = self.reloader();
         let config = reloader.in_force();
         let host = config.host(name).ok_or_else(|| self.unknown(name))?;
-        let readiness = self.view.host(name).ok_or_else(|| self.unknown(name))?.host.readiness;
+        let window = request.window_seconds.map(Duration::from_secs);
+        let readiness = self.view.host(name, window).ok_or_else(|| self.unknown(name))?.host.readiness;
         let patterns: Vec<_> = host.names.iter().map(|name| name.value.clone()).collect();
         let names: Vec<_> = patterns.iter().map(ToString::to_string).collect();
         let edited = edit::set_mode(&config, host, request.mode).map_err(|error| problem::edit(&error))?;
@@ -139,7 +140,7 @@ impl Walk {
         changed.report.forced = too_early;
         self.put_in_force(&mut reloader, &edited, &changed.report, by)?;
         changed.report.applied = true;
-        log(&changed.report, by);
+        log(&changed.report, request.window_seconds, by);
         Ok(changed)
     }
 
@@ -210,7 +211,7 @@ impl Control for Walk {
     fn confirm(&self, name: &str, by: &str) -> Result<HostReport, Problem> {
         // Not while it is falling back.
         let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.view.host(name).ok_or_else(|| self.unknown(name))?;
+        let found = self.view.host(name, None).ok_or_else(|| self.unknown(name))?;
         let names: Vec<_> = found.host.names.iter().filter_map(|name| HostPattern::parse(name).ok()).collect();
         if !self.confirmations.release(&names) {
             return Err(problem::nothing_to_confirm(&found.host.name));
@@ -241,7 +242,7 @@ fn confirm_within(request: &ModeRequest) -> Result<Option<Duration>, Problem> {
     Ok(Some(Duration::from_secs(seconds)))
 }
 
-fn log(report: &ModeReport, by: &str) {
+fn log(report: &ModeReport, window_seconds: Option<u64>, by: &str) {
     let (from, to) = (report.from.label(), report.to.label());
     match report.to {
         Mode::Enforce if report.forced => warn!(
@@ -249,6 +250,7 @@ fn log(report: &ModeReport, by: &str) {
             originlock.from = from,
             originlock.mode = to,
             originlock.by = by,
+            originlock.window_seconds = window_seconds,
             "mode changed by force: the host is not ready"
         ),
         Mode::Enforce => info!(
@@ -256,6 +258,7 @@ fn log(report: &ModeReport, by: &str) {
             originlock.from = from,
             originlock.mode = to,
             originlock.by = by,
+            originlock.window_seconds = window_seconds,
             "mode changed"
         ),
         // This opens.
