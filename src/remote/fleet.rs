@@ -271,7 +271,7 @@ impl FleetHost {
         let silent: Machines = asking.flat_map(|(_, machines)| machines).cloned().collect();
         let silent = &silent - &heard;
         let sentence = format!(
-            "no evidence of {host} is exported by {}: a machine leaves hosts out beyond `per_host_series` of its \
+            "no evidence of {host} is exported by {}: a machine leaves hosts out beyond `limits.per_host_series` of its \
              configuration",
             listed(&silent)
         );
