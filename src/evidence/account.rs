@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::enforced::{Decided, Enforced};
 use super::handshake::HandshakeOutcome;
 use super::network::Network;
 use super::requests::RequestNote;
@@ -28,6 +29,7 @@ pub(super) struct Account {
     pub(super) name: Arc<str>,
     pub(super) trust: TrustDigest,
     entries: Mutex<Entries>,
+    decided: Decided,
 }
 
 /// What is counted.
@@ -57,11 +59,19 @@ impl Account {
     /// With what a file remembered.
     pub(super) fn of(name: Arc<str>, trust: TrustDigest, mut entries: Entries) -> Self {
         entries.normalise();
-        Self { name, trust, entries: Mutex::new(entries) }
+        Self { name, trust, entries: Mutex::new(entries), decided: Decided::default() }
     }
 
     pub(super) fn record(&self, outcome: &HandshakeOutcome, network: Network) {
         self.lock().record(outcome, network);
+        if network == Network::Cloudflare {
+            self.decided.record(outcome);
+        }
+    }
+
+    /// What enforcing has done to Cloudflare so far.
+    pub(super) fn enforced(&self) -> Enforced {
+        self.decided.so_far(self.trust)
     }
 
     pub(super) fn note(&self, note: &RequestNote, network: Network) {

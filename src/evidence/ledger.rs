@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::account::{Account, Kind};
+use super::enforced::Enforced;
 use super::handshake::HandshakeOutcome;
 use super::network::{Network, Networks};
 use super::report::{Column, NetworksReport};
@@ -177,6 +178,12 @@ impl Ledger {
     pub fn verified_certificates(&self, host: &str, window: Duration, now: Timestamp) -> BTreeSet<Fingerprint> {
         let in_force = self.in_force(host);
         in_force.iter().flat_map(|account| account.verified_certificates(window, now)).collect()
+    }
+
+    /// What enforcing has done so far to Cloudflare's handshakes with the configured name `name`, under the trust in
+    /// force. What came under other names is not among them, whoever took it.
+    pub fn enforced(&self, name: &HostPattern) -> Option<Enforced> {
+        Some(self.book.load().by_name.get(name)?.accounts.first()?.enforced())
     }
 
     /// The same over time, all names together.

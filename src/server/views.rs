@@ -67,7 +67,7 @@ impl Telling {
         // Never longer than configured, whoever asks: what is ready would otherwise be a matter of asking long enough.
         let window = window.map_or(host.gate.window, |window| window.max(MIN_WINDOW).min(host.gate.window));
         let by_name = self.ledger().evidence(&host.name, window, now);
-        let (confirm_by, gate) = (self.confirmations.deadline(&host.name), Gate { window, ..host.gate });
+        let (confirm_by, gate) = (self.confirmations.deadline(&host.names), Gate { window, ..host.gate });
         Seen { confirm_by, host, facts: facts(host), gate, by_name, now }
     }
 
@@ -162,6 +162,7 @@ impl Seen<'_> {
             let [judged, configured] = [self.gate.window, self.host.gate.window].map(wording::window);
             readiness.notices.insert(0, format!("judged over the last {judged} instead of the last {configured}"));
         }
+        readiness.notices.extend(unwritten(self.host));
         HostReport {
             readiness,
             evidence: self.evidence_of(named(&self.by_name).map(|(_, evidence)| evidence)),
@@ -203,6 +204,19 @@ pub fn unseen(host: &Host) -> HostReport {
         readiness: Readiness { ready: false, shortfalls: Vec::new(), notices: Vec::new() },
         evidence: EvidenceReport::default(),
     }
+}
+
+/// After a fall back that could not be written.
+fn unwritten(host: &Host) -> Option<String> {
+    let (mode, written) = (host.client_auth.mode().label(), host.written_mode.label());
+    let source = source(&host.mode_place);
+    (mode != written).then(|| {
+        format!(
+            "{}, line {}, says {written} and the host is in {mode}: it fell back, and the file could not be changed; the \
+             next reload or start does what the file says",
+            source.file, source.line
+        )
+    })
 }
 
 /// Whoever asks may stand in another folder: the path is told in full.

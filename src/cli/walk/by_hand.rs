@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use super::{Asked, ask};
 use crate::cli::admin::Admin;
@@ -26,6 +26,7 @@ pub(super) fn change(
         return Ok(Asked::Refused(Box::new(problem.clone())));
     };
     let (path, old) = (&edited.file.path, &edited.file.text);
+    let judged = trust(admin, name)?;
     if let Err(error) = replace(path, old, &edited.text) {
         let detail = format!("{}\n{error}, by this command", problem.detail);
         return Ok(Asked::Refused(Box::new(ProblemReport { detail, ..problem.clone() })));
@@ -36,6 +37,16 @@ pub(super) fn change(
         })?;
         return Ok(Asked::Refused(refused));
     }
+    if judged.is_some() && trust(admin, name)? != judged {
+        replace(path, &edited.text, old).with_context(|| {
+            format!("what `{name}` trusts has changed with the mode, and neither could be taken back")
+        })?;
+        ask(admin, |client| client.reload())?;
+        bail!(
+            "what `{name}` trusts changed with this reload, and was not what its readiness was judged by: the mode is as it \
+             was; look at the CA's files, and let evidence gather anew"
+        );
+    }
     // It is in that mode already, so it is only looked at.
     Ok(match ask(admin, |client| client.set_mode(name, request))? {
         Asked::Told(report) => {
@@ -44,6 +55,11 @@ pub(super) fn change(
         }
         refused @ Asked::Refused(_) => refused,
     })
+}
+
+/// What `name` is judged by. `None` where it is off.
+fn trust(admin: &Admin, name: &str) -> anyhow::Result<Option<String>> {
+    Ok(admin.ask(|client| client.host(name, None))?.host.trust.map(|trust| trust.digest))
 }
 
 /// The change that `problem` tells, if it is the one that the files here make.
