@@ -174,16 +174,16 @@ impl Ledger {
         seen.map(|account| (account.name.to_string(), account.evidence(window, now))).collect()
     }
 
-    /// What enforcing has done so far to Cloudflare's handshakes with the configured name `name`, under the trust in
-    /// force. What came under other names is not among them, whoever took it.
-    pub fn enforced(&self, name: &HostPattern) -> Option<Enforced> {
-        Some(self.book.load().by_name.get(name)?.accounts.first()?.enforced())
-    }
-
     /// The client certificates that verified on `host` within `window` under the trust in force.
     pub fn verified_certificates(&self, host: &str, window: Duration, now: Timestamp) -> BTreeSet<Fingerprint> {
         let in_force = self.in_force(host);
         in_force.iter().flat_map(|account| account.verified_certificates(window, now)).collect()
+    }
+
+    /// What enforcing has done so far to Cloudflare's handshakes with the configured name `name`, under the trust in
+    /// force. What came under other names is not among them, whoever took it.
+    pub fn enforced(&self, name: &HostPattern) -> Option<Enforced> {
+        Some(self.book.load().by_name.get(name)?.accounts.first()?.enforced())
     }
 
     /// The same over time, all names together.

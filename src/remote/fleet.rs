@@ -264,16 +264,18 @@ impl FleetHost {
         by_name
     }
 
-    /// Machines that have the host, ask its clients for certificates, and do not say what came of it.
+    /// Beyond a bound a machine tells of a host that it is there, and nothing of what it saw.
     fn silent(&self, host: &str) -> Option<Shortfall> {
-        let asking = self.modes.iter().filter(|(mode, _)| *mode != Mode::Off.label());
-        let heard: Machines = self.trusts.values().flatten().cloned().collect();
-        let silent: Machines = asking.flat_map(|(_, machines)| machines).cloned().collect();
-        let silent = &silent - &heard;
+        let watching =
+            self.modes.iter().filter(|(mode, _)| *mode != Mode::Off.label()).flat_map(|(_, machines)| machines);
+        let telling: Machines = self.trusts.values().flatten().cloned().collect();
+        let silent: Machines = watching.filter(|machine| !telling.contains(*machine)).cloned().collect();
         let sentence = format!(
-            "no evidence of {host} is exported by {}: a machine leaves hosts out beyond `per_host_series` of its \
-             configuration",
-            listed(&silent)
+            "{} {} nothing of what {} saw on {host}: {} more names than limits.per_host_series",
+            listed(&silent),
+            if silent.len() == 1 { "tells" } else { "tell" },
+            if silent.len() == 1 { "it" } else { "they" },
+            if silent.len() == 1 { "it has" } else { "they have" },
         );
         let kind = ShortfallKind::FleetIncomplete;
         (!silent.is_empty()).then_some(Shortfall { kind, name: None, sentence })

@@ -149,16 +149,15 @@ fn a_host_that_nobody_exports_is_none() {
 
 #[test]
 fn a_machine_that_leaves_its_evidence_out_is_named() {
-    let silent = r#"originlock_host_mode{host="a.example",mode="observe",instance="two:2",job="o"} 1
-        originlock_host_mode{host="a.example",mode="enforce",instance="three:3",job="o"} 1
-        "#;
-    let sentence = "no evidence of a.example is exported by three:3, two:2: a machine leaves hosts out beyond \
-                    `per_host_series` of its configuration";
-    let readiness = judged(None, &(machine("one:1", 10, 2) + silent));
-    assert!(said(&readiness).contains(&(ShortfallKind::FleetIncomplete, sentence)), "{readiness:?}");
-    let off = r#"originlock_host_mode{host="a.example",mode="off",instance="two:2",job="o"} 1"#;
-    let readiness = judged(None, &(machine("one:1", 10, 2) + off));
-    assert_eq!(said(&readiness).len(), 1, "a host that is off has no evidence: {readiness:?}");
+    // As with more hosts than have series of their own.
+    let silent: String = machine("two:2", 0, 0).lines().take(2).map(|line| format!("{line}\n")).collect();
+    let readiness = judged(Some(2), &(machine("one:1", 10, 2) + &silent));
+    let sentence = "two:2 tells nothing of what it saw on a.example: it has more names than limits.per_host_series";
+    assert_eq!(said(&readiness), [(ShortfallKind::FleetIncomplete, sentence)]);
+    assert!(!readiness.ready);
+    let off = silent.replace("observe", "off");
+    let kinds = judged(Some(2), &(machine("one:1", 10, 2) + &off)).shortfalls.into_iter().map(|short| short.kind);
+    assert_eq!(kinds.collect::<Vec<_>>(), [ShortfallKind::FleetDisagrees], "where it is off there is nothing to tell");
 }
 
 #[test]

@@ -158,11 +158,11 @@ impl Seen<'_> {
             now: self.now,
         };
         let mut readiness = self.gate.judge(&case);
-        readiness.notices.extend(unwritten(self.host));
         if self.gate.window < self.host.gate.window {
             let [judged, configured] = [self.gate.window, self.host.gate.window].map(wording::window);
             readiness.notices.insert(0, format!("judged over the last {judged} instead of the last {configured}"));
         }
+        readiness.notices.extend(unwritten(self.host));
         HostReport {
             readiness,
             evidence: self.evidence_of(named(&self.by_name).map(|(_, evidence)| evidence)),
