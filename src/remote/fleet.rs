@@ -128,6 +128,7 @@ impl FleetView {
         let mut readiness = gate.judge(&Case { mode, trust, by_name: &by_name, now });
         let mut shortfalls = seen.disagreements(host);
         shortfalls.extend(self.incomplete(seen));
+        shortfalls.extend(seen.silent(host));
         shortfalls.append(&mut readiness.shortfalls);
         readiness.ready = shortfalls.is_empty();
         readiness.shortfalls = shortfalls;
@@ -261,6 +262,23 @@ impl FleetHost {
             }
         }
         by_name
+    }
+
+    /// Beyond a bound a machine tells of a host that it is there, and nothing of what it saw.
+    fn silent(&self, host: &str) -> Option<Shortfall> {
+        let watching =
+            self.modes.iter().filter(|(mode, _)| *mode != Mode::Off.label()).flat_map(|(_, machines)| machines);
+        let telling: Machines = self.trusts.values().flatten().cloned().collect();
+        let silent: Machines = watching.filter(|machine| !telling.contains(*machine)).cloned().collect();
+        let sentence = format!(
+            "{} {} nothing of what {} saw on {host}: {} more names than limits.per_host_series",
+            listed(&silent),
+            if silent.len() == 1 { "tells" } else { "tell" },
+            if silent.len() == 1 { "it" } else { "they" },
+            if silent.len() == 1 { "it has" } else { "they have" },
+        );
+        let kind = ShortfallKind::FleetIncomplete;
+        (!silent.is_empty()).then_some(Shortfall { kind, name: None, sentence })
     }
 
     fn disagreements(&self, host: &str) -> Vec<Shortfall> {

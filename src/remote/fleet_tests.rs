@@ -146,3 +146,16 @@ fn a_host_that_nobody_exports_is_none() {
     assert!(view.judge("b.example", &DEMAND, NOW).is_none());
     assert_eq!(view.hosts().collect::<Vec<_>>(), ["a.example"]);
 }
+
+#[test]
+fn a_machine_that_leaves_its_evidence_out_is_named() {
+    // As with more hosts than have series of their own.
+    let silent: String = machine("two:2", 0, 0).lines().take(2).map(|line| format!("{line}\n")).collect();
+    let readiness = judged(Some(2), &(machine("one:1", 10, 2) + &silent));
+    let sentence = "two:2 tells nothing of what it saw on a.example: it has more names than limits.per_host_series";
+    assert_eq!(said(&readiness), [(ShortfallKind::FleetIncomplete, sentence)]);
+    assert!(!readiness.ready);
+    let off = silent.replace("observe", "off");
+    let kinds = judged(Some(2), &(machine("one:1", 10, 2) + &off)).shortfalls.into_iter().map(|short| short.kind);
+    assert_eq!(kinds.collect::<Vec<_>>(), [ShortfallKind::FleetDisagrees], "where it is off there is nothing to tell");
+}
