@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::network::Network;
 use super::readiness::{Case, Gate, Weight};
@@ -16,6 +17,9 @@ const NAMED_OUTSIDERS: usize = 3;
 const LONGEST_PATH: usize = 60;
 /// Broken-off handshakes happen; this many, and more than one in twenty, are worth a look.
 const MANY_BROKEN_OFF: u64 = 10;
+
+/// A window reaches back to the beginning of its oldest bucket, which is an hour long at most.
+const BUCKET: Duration = Duration::from_hours(1);
 
 /// The notices on `case`.
 pub(super) fn of(gate: &Gate, case: &Case<'_>) -> Vec<String> {
@@ -100,8 +104,8 @@ fn old_failures(gate: &Gate, case: &Case<'_>) -> Option<String> {
     let counting = |network, reason| network == Network::Cloudflare && Weight::of(reason) == Weight::Failing;
     let last =
         samples.filter(|((network, reason), _)| counting(*network, *reason)).map(|(_, seen)| seen.last.at).max()?;
-    let leaves = moment(last.after(gate.window), case.now);
-    Some(format!("if no more fail, the last failure from Cloudflare stops counting {leaves}"))
+    let leaves = moment(last.after(gate.window).after(BUCKET), case.now);
+    Some(format!("if no more fail, the last failure from Cloudflare stops counting {leaves} at the latest"))
 }
 
 fn broken_off(gate: &Gate, case: &Case<'_>) -> Option<String> {

@@ -278,7 +278,8 @@ fn failures_within_the_allowed_share_are_a_notice_and_others_say_when_they_end()
     let three = by_name([("a.example", failing(verified(197, 3), Reason::NoCertificate, 3, "2026-11-23T10:42:00Z"))]);
     let readiness = judge(lenient, Mode::Observe, TrustFacts::default(), &three);
     assert!(!readiness.ready, "3 of 200 are more than 1 %");
-    let said = "if no more fail, the last failure from Cloudflare stops counting on 2026-11-24 at 10:42 UTC";
+    let said =
+        "if no more fail, the last failure from Cloudflare stops counting on 2026-11-24 at 11:42 UTC at the latest";
     assert_eq!(readiness.notices, [said]);
 }
 
