@@ -8,6 +8,7 @@ mod dashboard;
 mod dashboard_changes;
 mod drain;
 mod evidence;
+mod false_servers;
 mod fleet;
 mod http_bodies;
 mod http_bounds;
