@@ -32,4 +32,5 @@ mod stalls;
 mod support;
 mod verbs;
 mod walk;
+mod walk_back;
 mod walk_verbs;
