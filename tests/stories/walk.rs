@@ -320,9 +320,12 @@ fn force_and_opening_are_logged_as_warnings_with_who_asked() {
     Log::capture(|log| {
         let world = World::with(HostSetup::new(SHOP).observe("ours"));
         for mode in [Mode::Enforce, Mode::Observe] {
-            set(&world, SHOP, &forced(mode)).expect("it is done");
+            let request = ModeRequest { window_seconds: Some(1800), ..forced(mode) };
+            set(&world, SHOP, &request).expect("it is done");
         }
         let events = log.events();
+        let judged_over: Vec<_> = events.iter().filter_map(|event| event.get("originlock.window_seconds")).collect();
+        assert_eq!(judged_over, [1800], "what enforce was judged over");
         let changes: Vec<_> = events
             .iter()
             .filter(|event| event["message"].as_str().is_some_and(|message| message.starts_with("mode changed")))
@@ -350,7 +353,7 @@ fn expect_open_in_memory_alone(world: &World, log: &Log) {
     expect_open(world, SHOP, true);
     assert_eq!(world.metric("originlock_host_mode{host=\"shop.example.com\",mode=\"observe\"}"), Some(1.0));
     assert!(config(world).contains("mode = \"enforce\""), "{}", config(world));
-    let host = world.server().view().host(SHOP).expect("the host").host;
+    let host = world.server().view().host(SHOP, None).expect("the host").host;
     assert_eq!((host.mode, host.confirm_by), (Mode::Observe, None));
     let notices = host.readiness.notices.join("; ");
     assert!(notices.contains("says enforce and the host is in observe"), "{notices}");
@@ -390,7 +393,7 @@ fn a_fall_back_needs_no_file_that_can_be_loaded() {
         assert!(problem.detail.contains("`shop.example.com` is in observe, and its file says enforce"), "{problem:?}");
         let report = set(&world, SHOP, &request(Mode::Observe)).expect("now the file can follow");
         assert!(report.applied && config(&world) == before, "{}", config(&world));
-        assert!(world.server().view().host(SHOP).expect("the host").host.readiness.notices.is_empty());
+        assert!(world.server().view().host(SHOP, None).expect("the host").host.readiness.notices.is_empty());
     });
 }
 
@@ -403,7 +406,7 @@ fn an_enforce_waits_for_its_confirmation_whatever_order_its_names_are_in() {
         host.mode = "enforce".into();
         host.names.reverse();
     });
-    let host = world.server().view().host(SHOP).expect("the host").host;
+    let host = world.server().view().host(SHOP, None).expect("the host").host;
     assert_eq!((host.name.as_str(), host.confirm_by.is_some()), (WWW, true));
     world.set_clock(Duration::from_secs(601));
     world.wait_for_metric("originlock_fallbacks_total", 1.0);
