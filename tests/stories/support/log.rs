@@ -1,9 +1,11 @@
 //! A log in memory, written as the server writes JSON.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::Value;
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::world::wait_until;
@@ -29,9 +31,14 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
 impl Log {
     /// Has the worlds of `story` write here.
     pub fn capture(story: impl FnOnce(&Self)) {
+        // While there is one subscriber alone, `tracing` has the thread that first passes a line of the log decide for
+        // good whether anyone wants it: another story's thread, which has none.
+        LazyLock::force(&ANOTHER);
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone()).finish();
         tracing::subscriber::with_default(subscriber, || story(&log));
