@@ -82,6 +82,14 @@ impl HostPattern {
             false => Hostname::parse(text).map(Self::Exact),
         }
     }
+
+    /// Whether `name` is one of those that are meant.
+    pub fn covers(&self, name: &Hostname) -> bool {
+        match self {
+            Self::Exact(own) => own == name,
+            Self::Wildcard(parent) => name.parent() == Some(parent.as_str()),
+        }
+    }
 }
 
 /// Whether `text` already is the normal form, the case on every connection.

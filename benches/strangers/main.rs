@@ -94,7 +94,6 @@ fn stranger(number: u64, at: Timestamp) -> HandshakeOutcome {
         proved: is_known,
         matched: None,
         certificate: is_known.then(|| certificate(random)),
-        chain: Arc::default(),
         chain_length: usize::from(is_known),
         tls_version: Some("1.3"),
         cipher: None,

@@ -1,6 +1,7 @@
 //! The routes of `/api/v1`: from a request to the view or the control, and from its report to JSON.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -14,10 +15,13 @@ use tokio::sync::Semaphore;
 use tracing::error;
 
 use super::App;
+use super::control::View;
 use super::handshakes::{HandshakeView, HandshakesAnswer, HandshakesQuery, Wanted, network_of};
 use super::problem::Problem;
 use super::rights::Caller;
 use crate::evidence::report::{ModeRequest, StatusReport};
+use crate::evidence::window::MIN_WINDOW;
+use crate::evidence::wording;
 
 /// The document that describes all of this (OpenAPI 3.1).
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
@@ -30,15 +34,28 @@ pub(super) async fn status(State(state): State<App>, Extension(caller): Extensio
     told(&state.reading.clone(), move || Ok(StatusReport { may_change, ..state.view.status() })).await
 }
 
-/// `GET /api/v1/hosts`
-pub(super) async fn hosts(State(state): State<App>) -> Answer {
-    told(&state.reading.clone(), move || Ok(state.view.hosts())).await
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WindowQuery {
+    window_seconds: Option<u64>,
 }
 
-/// `GET /api/v1/hosts/{name}`
-pub(super) async fn host(State(state): State<App>, path: Result<Path<String>, PathRejection>) -> Answer {
+/// `GET /api/v1/hosts?window_seconds=`
+pub(super) async fn hosts(State(state): State<App>, query: Result<Query<WindowQuery>, QueryRejection>) -> Answer {
+    let window = window(query.map_err(bad_query)?.0.window_seconds)?;
+    told(&state.reading.clone(), move || Ok(state.view.hosts(window))).await
+}
+
+/// `GET /api/v1/hosts/{name}?window_seconds=`
+pub(super) async fn host(
+    State(state): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<WindowQuery>, QueryRejection>,
+) -> Answer {
     let name = named(path)?;
-    told(&state.reading.clone(), move || state.view.host(&name).ok_or_else(|| Problem::unknown_host(&name))).await
+    let window = window_of(&*state.view, &name, query.map_err(bad_query)?.0.window_seconds)?;
+    told(&state.reading.clone(), move || state.view.host(&name, window).ok_or_else(|| Problem::unknown_host(&name)))
+        .await
 }
 
 /// `GET /api/v1/certificates`
@@ -98,6 +115,7 @@ pub(super) async fn set_mode(
 ) -> Answer {
     let name = named(path)?;
     let request: ModeRequest = json(&headers, &bounded(body)?)?;
+    window_of(&*state.view, &name, request.window_seconds)?;
     told(&state.changing.clone(), move || {
         let host = state.view.first_name(&name).unwrap_or(name);
         Ok(state.control.set_mode(&host, &request, &caller.by)?)
@@ -163,6 +181,34 @@ pub(super) fn understood(
     query.map_err(bad_query)?.0.understand(&*state.view)
 }
 
+/// A window long enough to judge over.
+fn window(seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
+    let window = seconds.map(Duration::from_secs);
+    match window.filter(|window| *window < MIN_WINDOW) {
+        Some(window) => Err(Problem::bad_request(
+            format!("a window of {} is too short to judge over", wording::window(window)),
+            "give at least one minute",
+        )),
+        None => Ok(window),
+    }
+}
+
+/// The same for one host, whose own window is the longest. An unknown host is told as such by whoever looks for it.
+fn window_of(view: &dyn View, name: &str, seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
+    let (window, longest) = (window(seconds)?, view.window(name));
+    match (window, longest) {
+        (Some(window), Some(longest)) if window > longest => Err(Problem::bad_request(
+            format!(
+                "a window of {} s is longer than the configured one: evidence of {name} counts for {}",
+                window.as_secs(),
+                wording::span(longest)
+            ),
+            "leave it out, or give a shorter one of at least one minute",
+        )),
+        _ => Ok(window),
+    }
+}
+
 fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let bad = |rejection: PathRejection| {
         Problem::bad_request(rejection.body_text(), "write the name percent-encoded, in UTF-8")
@@ -174,13 +220,28 @@ fn bad_query(rejection: QueryRejection) -> Problem {
     Problem::bad_request(rejection.body_text(), "GET /api/v1/openapi.json says what may stand behind `?`")
 }
 
-/// Answers with the report that `work` makes, on a thread where it may take its time.
-///
-/// A request that is given up leaves its work running, so it is the work that holds the place.
+/// Answers with the report that `work` makes.
 async fn told<T: Serialize + Send + 'static>(
     places: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Answer {
+    let body = aside(places, || {
+        let report = work()?;
+        serde_json::to_vec(&report).map_err(|source| {
+            error!(error = &source as &dyn std::error::Error, "a report cannot be written as JSON");
+            Problem::internal()
+        })
+    });
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.await?).into_response())
+}
+
+/// What `work` makes, on a thread where it may take its time.
+///
+/// A request that is given up leaves its work running, so it is the work that holds the place.
+pub(super) async fn aside<T: Send + 'static>(
+    places: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
     let place = places
         .clone()
         .try_acquire_owned()
@@ -188,17 +249,10 @@ async fn told<T: Serialize + Send + 'static>(
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
     let worked = tokio::task::spawn_blocking(move || {
         let _place = place;
-        tracing::dispatcher::with_default(&dispatch, || {
-            let report = work()?;
-            serde_json::to_vec(&report).map_err(|source| {
-                error!(error = &source as &dyn std::error::Error, "a report cannot be written as JSON");
-                Problem::internal()
-            })
-        })
+        tracing::dispatcher::with_default(&dispatch, work)
     });
     // What panics has said so itself.
-    let body = worked.await.map_err(|_| Problem::internal())??;
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+    worked.await.map_err(|_| Problem::internal())?
 }
 
 fn bounded(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {

@@ -1,6 +1,7 @@
 //! What the admin side can have told and done. The server does it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::evidence::network::Network;
 use crate::evidence::report::{
@@ -12,14 +13,17 @@ use crate::evidence::report::{
 pub trait View: Send + Sync {
     /// `may_change` is left for the caller to fill in.
     fn status(&self) -> StatusReport;
-    fn hosts(&self) -> HostsReport;
-    /// `name` is any of the host's configured names.
-    fn host(&self, name: &str) -> Option<HostDetail>;
+    /// Judged over `window` where that is shorter than a host's own.
+    fn hosts(&self, window: Option<Duration>) -> HostsReport;
+    /// `name` is any of the host's configured names; `window` as above.
+    fn host(&self, name: &str, window: Option<Duration>) -> Option<HostDetail>;
     fn certificates(&self) -> CertificatesReport;
     /// Of one host, or of all.
     fn failures(&self, host: Option<&str>) -> FailuresReport;
     /// The first of the names of the host that has `name` among them. Quick.
     fn first_name(&self, name: &str) -> Option<String>;
+    /// How far back evidence of the host that has `name` among its names counts. Quick.
+    fn window(&self, name: &str) -> Option<Duration>;
     /// Where an address belongs. Quick.
     fn network(&self, address: IpAddr) -> Network;
 }

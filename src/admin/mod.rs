@@ -231,8 +231,10 @@ fn router(state: AdminState, listener: &AdminListener, draining: watch::Receiver
         .with_state(app)
 }
 
-async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render())
+async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+    // Not on this thread, which also checks the backends' health.
+    let text = api::aside(&app.reading.clone(), move || Ok(app.metrics.render())).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
 }
 
 async fn out_of_bounds(error: BoxError) -> Problem {

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<Ended> {
     let admin = arguments.admin.find(Right::Read)?;
     let mut report = match &arguments.host {
         Some(name) => {
-            let detail = admin.ask(|client| client.host(name))?;
+            let detail = admin.ask(|client| client.host(name, None))?;
             Report { failures: detail.failures, outsiders: Some(detail.outsiders) }
         }
         None => Report { failures: admin.ask(|client| client.failures(None))?.failures, outsiders: None },

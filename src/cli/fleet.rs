@@ -1,6 +1,7 @@
 //! Whom a verdict is about: one running proxy, or a fleet as its Prometheus knows it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -68,11 +69,14 @@ impl Source {
         Ok(Self::Fleet(Box::new(Asked { prometheus, fleet, demands, usual, caution })))
     }
 
-    /// The hosts with these names among theirs, in this order.
-    pub(super) fn hosts(&self, names: &[String]) -> anyhow::Result<Vec<Judged>> {
+    /// The hosts with these names among theirs, in this order, judged over `window` or their own.
+    pub(super) fn hosts(&self, names: &[String], window: Option<Duration>) -> anyhow::Result<Vec<Judged>> {
         match self {
             Self::Proxy(admin) => {
-                names.iter().map(|name| Ok(Judged(admin.ask(|client| client.host(name))?.host))).collect()
+                names.iter().map(|name| Ok(Judged(admin.ask(|client| client.host(name, window))?.host))).collect()
+            }
+            Self::Fleet(_) if window.is_some() => {
+                bail!("--window is for one proxy: what Prometheus has is counted over the window that is configured")
             }
             Self::Fleet(asked) => names.iter().map(|name| asked.host(name)).collect(),
         }

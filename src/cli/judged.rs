@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::paper::{DIM, GREEN, Paper, RED, YELLOW};
+use crate::evidence::readiness::{Shortfall, ShortfallKind};
 use crate::evidence::report::HostReport;
 use crate::evidence::wording;
 use crate::policy::client_auth::Mode;
@@ -34,9 +35,35 @@ impl Judged {
     }
 
     /// What is missing, and what is good to know.
-    pub(super) fn reasons(&self, paper: Paper) -> String {
+    fn reasons(&self, paper: Paper) -> String {
+        self.listed(paper, self.0.readiness.shortfalls.iter())
+    }
+
+    /// The same of a host that is walking to enforce; of one that is there, what it refuses and what will make it refuse.
+    pub(super) fn at_a_glance(&self, paper: Paper) -> String {
+        match self.0.mode {
+            Mode::Off | Mode::Observe => self.reasons(paper),
+            Mode::Enforce => self.listed(paper, self.troubles()),
+        }
+    }
+
+    /// What is wrong with a host that is enforced, however much evidence it has.
+    fn troubles(&self) -> impl Iterator<Item = &Shortfall> {
+        self.0.readiness.shortfalls.iter().filter(|shortfall| match shortfall.kind {
+            ShortfallKind::Failing
+            | ShortfallKind::EndsSoon
+            | ShortfallKind::FleetDisagrees
+            | ShortfallKind::FleetIncomplete => true,
+            ShortfallKind::NotObserved
+            | ShortfallKind::TooFewHandshakes
+            | ShortfallKind::TooFewEdges
+            | ShortfallKind::NameUnseen => false,
+        })
+    }
+
+    fn listed<'a>(&self, paper: Paper, shortfalls: impl Iterator<Item = &'a Shortfall>) -> String {
         let mut text = String::new();
-        for shortfall in &self.0.readiness.shortfalls {
+        for shortfall in shortfalls {
             text += &paragraph(paper, &format!("  {} ", paper.paint(RED, "·")), &shortfall.sentence);
         }
         for notice in &self.0.readiness.notices {
@@ -61,11 +88,16 @@ impl Judged {
     }
 
     /// The word for a table.
-    pub(super) fn word(&self) -> (&'static str, &'static str) {
-        match (self.0.readiness.ready, self.0.mode) {
-            (_, Mode::Off) => ("-", DIM),
-            (true, _) => ("ready", GREEN),
-            (false, _) => ("not ready", RED),
+    pub(super) fn word(&self) -> (String, &'static str) {
+        match (self.0.mode, self.0.readiness.ready) {
+            (Mode::Off, _) => ("-".to_owned(), DIM),
+            (Mode::Observe, true) => ("ready".to_owned(), GREEN),
+            (Mode::Observe, false) => ("not ready".to_owned(), RED),
+            (Mode::Enforce, _) => match self.0.evidence.cloudflare.failing() {
+                0 if self.troubles().next().is_some() => ("ok".to_owned(), YELLOW),
+                0 => ("ok".to_owned(), GREEN),
+                refused => (format!("{refused} refused"), RED),
+            },
         }
     }
 }

@@ -30,6 +30,9 @@ pub(super) struct ReadyArguments {
     /// Wait up to this long for all of them to become ready: 90s, 10m, 2h
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     wait: Option<Duration>,
+    /// Judge over this time instead of the longer one that is configured: 30m. For a host that failed and is mended
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    window: Option<Duration>,
     #[command(flatten)]
     admin: AdminArguments,
     #[command(flatten)]
@@ -47,9 +50,10 @@ struct Report<'a> {
 
 pub(super) fn run(arguments: &ReadyArguments) -> anyhow::Result<Ended> {
     let source = Source::find(&arguments.admin, &arguments.fleet)?;
+    let look = || source.hosts(&arguments.hosts, arguments.window);
     let judged = match arguments.wait {
-        None => source.hosts(&arguments.hosts)?,
-        Some(wait) => wait_for(&source, &arguments.hosts, wait)?,
+        None => look()?,
+        Some(wait) => wait_for(&look, wait)?,
     };
     let ready = all_ready(&judged);
     let mut out = io::stdout().lock();
@@ -71,14 +75,14 @@ fn all_ready(hosts: &[Judged]) -> bool {
 
 /// Looks again until all are ready or the time is up. Who cannot be asked at first is an error; later, a proxy may be
 /// about to start again.
-fn wait_for(source: &Source, names: &[String], wait: Duration) -> anyhow::Result<Vec<Judged>> {
+fn wait_for(look: &dyn Fn() -> anyhow::Result<Vec<Judged>>, wait: Duration) -> anyhow::Result<Vec<Judged>> {
     let begun = Instant::now();
     let mut progress = Progress::new(begun, wait);
-    let mut seen = source.hosts(names)?;
+    let mut seen = look()?;
     while !all_ready(&seen) && begun.elapsed() < wait {
         progress.show(&seen);
         thread::sleep(INTERVAL.min(wait.saturating_sub(begun.elapsed())));
-        match source.hosts(names) {
+        match look() {
             Ok(hosts) => seen = hosts,
             Err(error) if begun.elapsed() >= wait => return Err(error),
             Err(_) => progress.say("no answer, asking again"),

@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<Ended> {
 fn told(paper: Paper, now: Timestamp, process: Option<&StatusReport>, hosts: &[Judged]) -> String {
     let mut text = table(now, hosts).render(paper);
     for host in hosts.iter().filter(|host| host.0.mode != Mode::Off) {
-        let reasons = host.reasons(paper);
+        let reasons = host.at_a_glance(paper);
         if !reasons.is_empty() {
             text += &format!("\n{}\n{reasons}", paper.paint(BOLD, &harmless(&host.0.name)));
         }

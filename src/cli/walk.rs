@@ -41,6 +41,9 @@ pub(super) struct EnforceArguments {
     /// Although the host is not ready: whoever does not verify is cut off. Logged
     #[arg(long)]
     force: bool,
+    /// Judge whether it is ready over this time instead of the longer one that is configured: 30m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    window: Option<Duration>,
     /// Only print the change, for files under other management; with -c, of that file, and nobody is asked
     #[arg(long)]
     print: bool,
@@ -84,7 +87,7 @@ pub(super) struct ReloadArguments {
 }
 
 pub(super) fn enforce(arguments: &EnforceArguments) -> anyhow::Result<Ended> {
-    let EnforceArguments { host, force, print, confirm_within, edge_certificate, edge_key } = arguments;
+    let EnforceArguments { host, force, window, print, confirm_within, edge_certificate, edge_key } = arguments;
     // Before anything is changed.
     let edge =
         edge_certificate.as_ref().zip(edge_key.as_ref()).map(|(chain, key)| edge::read(chain, key)).transpose()?;
@@ -93,13 +96,20 @@ pub(super) fn enforce(arguments: &EnforceArguments) -> anyhow::Result<Ended> {
         force: *force,
         dry_run: *print,
         confirm_within_seconds: confirm_within.map(|within| within.as_secs()),
+        window_seconds: window.map(|window| window.as_secs()),
     };
     change(host, &request, edge.as_ref())
 }
 
 pub(super) fn observe(arguments: &ObserveArguments) -> anyhow::Result<Ended> {
     let ObserveArguments { host, print } = arguments;
-    let request = ModeRequest { mode: Mode::Observe, force: false, dry_run: *print, confirm_within_seconds: None };
+    let request = ModeRequest {
+        mode: Mode::Observe,
+        force: false,
+        dry_run: *print,
+        confirm_within_seconds: None,
+        window_seconds: None,
+    };
     change(host, &request, None)
 }
 
@@ -147,7 +157,7 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
     let mut asked = ask(&admin, |client| client.set_mode(name, request))?;
     if let Asked::Refused(problem) = &asked {
         match problem.kind.as_str() {
-            "not_ready" if *output == OutputFormat::Text => return not_ready(&admin, name, problem),
+            "not_ready" if *output == OutputFormat::Text => return not_ready(&admin, name, request, problem),
             // A proxy that cannot write could not take it back, either.
             "not_writable" if request.confirm_within_seconds.is_none() => {
                 asked = by_hand::change(&admin, own_config, name, request, problem)?;
@@ -223,8 +233,9 @@ fn explained(problem: &ProblemReport) -> String {
 }
 
 /// What is missing, as `originlock ready` says it.
-fn not_ready(admin: &Admin, name: &str, problem: &ProblemReport) -> anyhow::Result<Ended> {
-    let detail = admin.ask(|client| client.host(name))?;
+fn not_ready(admin: &Admin, name: &str, request: &ModeRequest, problem: &ProblemReport) -> anyhow::Result<Ended> {
+    let window = request.window_seconds.map(Duration::from_secs);
+    let detail = admin.ask(|client| client.host(name, window))?;
     let paper = Paper::of_stdout();
     let mut out = io::stdout().lock();
     let first_name = detail.host.name.clone();

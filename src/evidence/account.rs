@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::enforced::{Decided, Enforced};
 use super::handshake::HandshakeOutcome;
 use super::network::Network;
 use super::requests::RequestNote;
@@ -17,7 +18,7 @@ use super::window::{MAX_WINDOW, Slice, Windows};
 use crate::clock::Timestamp;
 use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::Reason;
-use crate::x509::CertificateSummary;
+use crate::x509::{CertificateSummary, Fingerprint};
 
 const REQUESTS: &str = "requests";
 
@@ -28,6 +29,7 @@ pub(super) struct Account {
     pub(super) name: Arc<str>,
     pub(super) trust: TrustDigest,
     entries: Mutex<Entries>,
+    decided: Decided,
 }
 
 /// What is counted.
@@ -57,11 +59,19 @@ impl Account {
     /// With what a file remembered.
     pub(super) fn of(name: Arc<str>, trust: TrustDigest, mut entries: Entries) -> Self {
         entries.normalise();
-        Self { name, trust, entries: Mutex::new(entries) }
+        Self { name, trust, entries: Mutex::new(entries), decided: Decided::default() }
     }
 
     pub(super) fn record(&self, outcome: &HandshakeOutcome, network: Network) {
         self.lock().record(outcome, network);
+        if network == Network::Cloudflare {
+            self.decided.record(outcome);
+        }
+    }
+
+    /// What enforcing has done to Cloudflare so far.
+    pub(super) fn enforced(&self) -> Enforced {
+        self.decided.so_far(self.trust)
     }
 
     pub(super) fn note(&self, note: &RequestNote, network: Network) {
@@ -70,6 +80,12 @@ impl Account {
 
     pub(super) fn evidence(&self, window: Duration, now: Timestamp) -> Evidence {
         self.settled(now).evidence(window, now)
+    }
+
+    /// The client certificates that verified within `window`.
+    pub(super) fn verified_certificates(&self, window: Duration, now: Timestamp) -> Vec<Fingerprint> {
+        let (entries, begin) = (self.settled(now), now.before(window.min(MAX_WINDOW)));
+        Network::ALL.into_iter().flat_map(|network| entries.certificates.of(network).verified_since(begin)).collect()
     }
 
     pub(super) fn last_hour(&self, now: Timestamp) -> Vec<Slice<Kind>> {
@@ -170,6 +186,7 @@ impl Entries {
         let counted = |kind: &(Network, Reason)| evidence.handshakes.contains_key(kind);
         evidence.failures = self.failures.iter().filter(|(kind, _)| counted(kind)).cloned().collect();
         evidence.outsiders = self.outsiders.since(begin).collect();
+        evidence.more_outsiders = self.outsiders.is_full() && !evidence.outsiders.is_empty();
         evidence
     }
 

@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-
 use crate::clock::Timestamp;
 use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
@@ -42,8 +40,6 @@ pub struct HandshakeOutcome {
     pub matched: Option<Arc<str>>,
     /// The presented leaf, as far as it could be read.
     pub certificate: Option<Arc<CertificateSummary>>,
-    /// The chain as presented, leaf first; empty where it is longer than [`MAX_CHAIN_BYTES`].
-    pub chain: Arc<[CertificateDer<'static>]>,
     /// Number of certificates presented.
     pub chain_length: usize,
     /// `1.2` or `1.3`, when it got that far.
@@ -65,9 +61,6 @@ pub struct HandshakeOutcome {
     /// Whether this process connected to itself: told, never counted.
     pub own: bool,
 }
-
-/// Longer chains are not kept with their outcomes: thousands of outcomes wait to be written or are kept to be looked at.
-pub const MAX_CHAIN_BYTES: usize = 16 * 1024;
 
 impl HandshakeOutcome {
     /// Whether a verdict on the certificate stood at the end, and not a handshake that broke off.

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::pki_types::CertificateDer;
 
-use super::tally::Evidence;
 use crate::clock::Timestamp;
 use crate::policy::bundle::CaBundle;
 use crate::policy::cloudflare_ca::SharedCa;
@@ -82,16 +81,15 @@ impl KnownCertificates {
     /// Someone who knows, beside that, which certificates verified on which host.
     pub fn recogniser<'a>(
         &'a self,
-        hosts: impl IntoIterator<Item = (&'a str, &'a BTreeMap<String, Evidence>)>,
+        verified: impl IntoIterator<Item = (&'a str, BTreeSet<Fingerprint>)>,
     ) -> Recogniser<'a> {
-        let mut verified: BTreeMap<Fingerprint, BTreeSet<&str>> = BTreeMap::new();
-        for (host, by_name) in hosts {
-            let seen = by_name.values().flat_map(|evidence| &evidence.certificates);
-            for ((_, fingerprint), _) in seen.filter(|(_, seen)| seen.reason == Reason::Verified) {
-                verified.entry(*fingerprint).or_default().insert(host);
+        let mut hosts: BTreeMap<Fingerprint, BTreeSet<&str>> = BTreeMap::new();
+        for (host, certificates) in verified {
+            for certificate in certificates {
+                hosts.entry(certificate).or_default().insert(host);
             }
         }
-        Recogniser { known: self, verified }
+        Recogniser { known: self, verified: hosts }
     }
 }
 
@@ -165,8 +163,6 @@ mod tests {
     use rustls::pki_types::pem::PemObject;
 
     use super::*;
-    use crate::evidence::network::Network;
-    use crate::evidence::tally::SeenCertificate;
     use crate::pki::{Ca, CaOptions, Issued, KeyType, LeafOptions, Validity};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -208,8 +204,7 @@ mod tests {
         let (shared, impostor) = (ca(), ca());
         let known = knowing(&shared, &[]);
         let (real, ended, forged) = (leaf(&shared, 10), leaf(&shared, 0), leaf(&impostor, 10));
-        let none = BTreeMap::new();
-        let recogniser = known.recogniser([("a.example", &none)]);
+        let recogniser = known.recogniser([]);
         assert_eq!(recogniser.recognise(fingerprint(&real), "a.example"), None, "not met yet");
         for issued in [&real, &ended, &forged, &real] {
             let judgement = Judgement { verdict: Verdict::Failed(Reason::UnknownIssuer), ..(*judged(issued)).clone() };
@@ -220,7 +215,7 @@ mod tests {
         assert_eq!(recogniser.recognise(fingerprint(&forged), "a.example"), None, "the name alone proves nothing");
         assert_eq!(known.shared.leaves.lock().expect("a lock").len(), 1);
         let after_reload = KnownCertificates::new(BTreeMap::new(), Some(&known));
-        let recogniser = after_reload.recogniser([("a.example", &none)]);
+        let recogniser = after_reload.recogniser([]);
         assert_eq!(recogniser.recognise(fingerprint(&real), "a.example"), Some(Known::SharedCaLeaf));
     }
 
@@ -242,22 +237,8 @@ mod tests {
         let shared = ca();
         let [zone, own, other] = [(); 3].map(|()| leaf(&shared, 10));
         let known = knowing(&shared, &[(&zone, "zone-level certificate")]);
-        let evidence = |issued: &Issued, reason| {
-            let seen = SeenCertificate {
-                subject: "CN=edge".into(),
-                issuer: "CN=ours".into(),
-                not_after: NOW,
-                reason,
-                first_seen: NOW,
-                last_seen: NOW,
-                handshakes: 1,
-            };
-            let certificates = [((Network::Cloudflare, fingerprint(issued)), seen)].into();
-            BTreeMap::from([("x".to_owned(), Evidence { certificates, ..Evidence::default() })])
-        };
-        let (a, b) = (evidence(&own, Reason::Verified), evidence(&other, Reason::Verified));
-        let c = evidence(&zone, Reason::UnknownIssuer);
-        let recogniser = known.recogniser([("a.example", &a), ("b.example", &b), ("c.example", &c)]);
+        let verified = |issued: &Issued| [fingerprint(issued)].into();
+        let recogniser = known.recogniser([("a.example", verified(&own)), ("b.example", verified(&other))]);
         let said = |issued: &Issued| recogniser.known_as(fingerprint(issued), "a.example");
         assert_eq!(said(&zone).as_deref(), Some("zone-level certificate"));
         assert_eq!(said(&own).as_deref(), Some("this host's client certificate"));

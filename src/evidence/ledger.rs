@@ -1,6 +1,6 @@
 //! Evidence by configured name and trust.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::account::{Account, Kind};
+use super::enforced::Enforced;
 use super::handshake::HandshakeOutcome;
 use super::network::{Network, Networks};
 use super::report::{Column, NetworksReport};
@@ -21,6 +22,7 @@ use crate::hostname::{HostPattern, Hostname};
 use crate::policy::hosts::HostTable;
 use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::Reason;
+use crate::x509::Fingerprint;
 
 /// What clients that name no configured name are told apart by: the default host's account for them.
 pub const DEFAULT_NAME: &str = "default";
@@ -63,6 +65,8 @@ pub struct Scope {
     pub trust: TrustDigest,
     /// How far back it counts.
     pub window: Duration,
+    /// Names that it is told by, at most: the configured ones and [`DEFAULT_NAME`].
+    pub names: usize,
 }
 
 /// How far back a chart goes, and by what steps.
@@ -117,7 +121,7 @@ impl Ledger {
                 book.by_name.set_default(Arc::clone(&one));
                 named.push(one);
             }
-            let scope = subject.trust.map(|trust| Scope { trust, window: subject.window });
+            let scope = subject.trust.map(|trust| Scope { trust, window: subject.window, names: named.len() });
             book.by_host.insert(Arc::clone(&subject.host), HostAccounts { names: named, scope });
         }
         self.book.store(Arc::new(book));
@@ -168,6 +172,18 @@ impl Ledger {
         let in_force = self.in_force(host);
         let seen = in_force.iter().filter(|account| *account.name != *DEFAULT_NAME || !account.is_empty(now));
         seen.map(|account| (account.name.to_string(), account.evidence(window, now))).collect()
+    }
+
+    /// The client certificates that verified on `host` within `window` under the trust in force.
+    pub fn verified_certificates(&self, host: &str, window: Duration, now: Timestamp) -> BTreeSet<Fingerprint> {
+        let in_force = self.in_force(host);
+        in_force.iter().flat_map(|account| account.verified_certificates(window, now)).collect()
+    }
+
+    /// What enforcing has done so far to Cloudflare's handshakes with the configured name `name`, under the trust in
+    /// force. What came under other names is not among them, whoever took it.
+    pub fn enforced(&self, name: &HostPattern) -> Option<Enforced> {
+        Some(self.book.load().by_name.get(name)?.accounts.first()?.enforced())
     }
 
     /// The same over time, all names together.

@@ -2,6 +2,7 @@
 
 mod account;
 mod advice;
+pub mod enforced;
 pub mod explain;
 pub mod handshake;
 pub mod known;

@@ -75,11 +75,31 @@ impl TrustFacts {
 /// A host before the gate.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
+    /// The first of its names, where a command can be told that asks its proxy about it.
+    pub host: Option<&'a str>,
     pub mode: Mode,
     pub trust: TrustFacts,
     /// Within the gate's window, by configured name: every configured name is there, seen or not.
     pub by_name: &'a BTreeMap<String, Evidence>,
     pub now: Timestamp,
+}
+
+impl<'a> Case<'a> {
+    /// What counts, by name: that which asked for the host by one of its names. What else the default host takes is
+    /// anyone's to send who has a zone of their own.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&'a str, &'a Evidence)> + Clone + use<'a> {
+        named(self.by_name)
+    }
+
+    /// How many of them weigh `weight`.
+    pub(super) fn weigh(&self, weight: Weight) -> u64 {
+        sum(self.named().map(|(_, evidence)| evidence.weigh(weight)))
+    }
+}
+
+/// Those of `by_name` that stand for a configured name.
+pub fn named(by_name: &BTreeMap<String, Evidence>) -> impl Iterator<Item = (&str, &Evidence)> + Clone {
+    by_name.iter().filter(|(name, _)| *name != DEFAULT_NAME).map(|(name, evidence)| (name.as_str(), evidence))
 }
 
 /// What a handshake is to the gate.
@@ -139,12 +159,12 @@ impl Gate {
 
     fn shortfalls(&self, case: &Case<'_>) -> Vec<Shortfall> {
         let mut shortfalls: Vec<_> =
-            case.by_name.iter().flat_map(|(name, evidence)| self.failing(name, evidence, case.now)).collect();
+            case.named().flat_map(|(name, evidence)| self.failing(name, evidence, case.now)).collect();
         shortfalls.extend(self.ends_soon(case));
-        let verified = sum(case.by_name.values().map(|evidence| evidence.weigh(Weight::Verified)));
+        let verified = case.weigh(Weight::Verified);
         // Where there is nothing at all, that is said once.
         if verified > 0 {
-            shortfalls.extend(case.by_name.iter().filter_map(|(name, evidence)| self.unseen(name, evidence)));
+            shortfalls.extend(case.named().filter_map(|(name, evidence)| self.unseen(name, evidence)));
         }
         shortfalls.extend(self.too_few_handshakes(verified));
         if verified > 0 {
@@ -193,10 +213,6 @@ impl Gate {
     }
 
     fn unseen(&self, name: &str, evidence: &Evidence) -> Option<Shortfall> {
-        // Nobody has to ask a default host for what is not configured.
-        if name == DEFAULT_NAME {
-            return None;
-        }
         let within = window(self.window);
         let sentence =
             format!("no handshake from Cloudflare for {name} brought a certificate that verifies in the last {within}");
@@ -220,7 +236,7 @@ impl Gate {
     }
 
     fn too_few_edges(&self, case: &Case<'_>) -> Option<Shortfall> {
-        let seen = edge_addresses(case.by_name);
+        let seen = edge_addresses(case);
         let needed = self.edge_addresses;
         let sentence = format!(
             "verified handshakes came from {} of Cloudflare's edge in the last {}; at least {needed} {} needed",
@@ -239,7 +255,7 @@ impl Gate {
         };
         let asked = format!("it has to be good for {} more", span(self.validity));
         let mut sentences = Vec::new();
-        if let Some((subject, at)) = first_client_certificate_to_end(case.by_name)
+        if let Some((subject, at)) = first_client_certificate_to_end(case)
             && let Some(at) = end(at, self.validity)
         {
             sentences.push(format!("the client certificate {subject} {}; {asked}", ends(at)));
@@ -266,14 +282,14 @@ fn not_observed() -> Shortfall {
 }
 
 /// Distinct addresses of the edge that handshakes of any of the names came from.
-fn edge_addresses(by_name: &BTreeMap<String, Evidence>) -> u64 {
-    let named: BTreeSet<_> = by_name.values().flat_map(|evidence| &evidence.edges.addresses).collect();
-    let at_least = by_name.values().map(|evidence| evidence.edges.count()).max().unwrap_or(0);
-    at_least.max(named.len() as u64)
+fn edge_addresses(case: &Case<'_>) -> u64 {
+    let addresses: BTreeSet<_> = case.named().flat_map(|(_, evidence)| &evidence.edges.addresses).collect();
+    let at_least = case.named().map(|(_, evidence)| evidence.edges.count()).max().unwrap_or(0);
+    at_least.max(addresses.len() as u64)
 }
 
-fn first_client_certificate_to_end(by_name: &BTreeMap<String, Evidence>) -> Option<(&str, Timestamp)> {
-    let seen = by_name.values().flat_map(|evidence| &evidence.certificates);
+fn first_client_certificate_to_end<'a>(case: &Case<'a>) -> Option<(&'a str, Timestamp)> {
+    let seen = case.named().flat_map(|(_, evidence)| &evidence.certificates);
     seen.filter(|((network, _), certificate)| {
         *network == Network::Cloudflare && Weight::of(certificate.reason) == Weight::Verified
     })

@@ -65,7 +65,7 @@ fn by_name<const N: usize>(names: [(&str, Evidence); N]) -> BTreeMap<String, Evi
 }
 
 fn judge(gate: Gate, mode: Mode, trust: TrustFacts, by_name: &BTreeMap<String, Evidence>) -> Readiness {
-    gate.judge(&Case { mode, trust, by_name, now: now() })
+    gate.judge(&Case { host: Some("a.example"), mode, trust, by_name, now: now() })
 }
 
 fn observed(by_name: &BTreeMap<String, Evidence>) -> Readiness {
@@ -215,6 +215,32 @@ fn every_configured_name_has_to_be_seen_and_the_default_hosts_others_need_not() 
 }
 
 #[test]
+fn what_asks_the_default_host_for_other_names_is_told_and_does_not_count() {
+    let strangers = |evidence: Evidence, name: &str| {
+        let mut evidence = failing(evidence, Reason::NoCertificate, 3, "2026-11-23T10:42:00Z");
+        for seen in evidence.failures.values_mut() {
+            seen.last.server_name = Some(name.to_owned());
+        }
+        evidence
+    };
+    let names =
+        by_name([("a.example", verified(200, 3)), (DEFAULT_NAME, strangers(verified(1, 1), "attacker.example"))]);
+    let readiness = observed(&names);
+    assert_eq!(readiness.shortfalls, [], "anyone with a zone of their own can send these");
+    let said = "3 of 4 handshakes from Cloudflare that came here as the default host, and asked for none of its names, \
+                failed in the last 24 h, the last for attacker.example; they do not count here, and enforcing refuses \
+                such handshakes";
+    assert_eq!(readiness.notices, [said]);
+
+    // Nor do they make up for what is missing.
+    let mut soon = verified(1000, 9);
+    soon.certificates.insert((CF, Fingerprint([2; 32])), certificate("2026-11-24T00:00:00Z"));
+    let readiness = observed(&by_name([("a.example", verified(99, 2)), (DEFAULT_NAME, soon)]));
+    let kinds: Vec<_> = readiness.shortfalls.iter().map(|shortfall| shortfall.kind).collect();
+    assert_eq!(kinds, [ShortfallKind::TooFewHandshakes, ShortfallKind::TooFewEdges]);
+}
+
+#[test]
 fn every_reason_that_fails_has_words_of_its_own() {
     let failing = Reason::HANDSHAKE.into_iter().filter(|reason| Weight::of(*reason) == Weight::Failing);
     let words: BTreeSet<_> = failing.clone().map(what_it_did).collect();
@@ -264,6 +290,11 @@ fn many_outsiders_are_counted_and_a_few_are_named() {
     assert!(notice.starts_with("5 networks outside Cloudflare reach this origin"), "{notice}");
     assert!(notice.contains("and are refused: 198.51.4.0/24 (5 handshakes, last for /x/x"), "{notice}");
     assert!(notice.ends_with("x…), and 2 more"), "{notice}");
+    let crowd = |at: u8| (format!("198.51.{at}.0/24"), outsider(1, 0, None));
+    let crowd = Evidence { outsiders: (0..64).map(crowd).collect(), more_outsiders: true, ..verified(200, 3) };
+    let notices = observed(&by_name([("a.example", crowd)])).notices;
+    assert!(notices[0].starts_with("at least 64 networks outside Cloudflare reach this origin"), "{notices:?}");
+    assert!(notices[0].ends_with(", and at least 61 more"), "{notices:?}");
 }
 
 #[test]
@@ -278,9 +309,18 @@ fn failures_within_the_allowed_share_are_a_notice_and_others_say_when_they_end()
     let three = by_name([("a.example", failing(verified(197, 3), Reason::NoCertificate, 3, "2026-11-23T10:42:00Z"))]);
     let readiness = judge(lenient, Mode::Observe, TrustFacts::default(), &three);
     assert!(!readiness.ready, "3 of 200 are more than 1 %");
-    let said =
+    let ends =
         "if no more fail, the last failure from Cloudflare stops counting on 2026-11-24 at 11:42 UTC at the latest";
+    let said = format!("{ends}; or judge a shorter window: originlock ready a.example --window 30m");
     assert_eq!(readiness.notices, [said]);
+    let short = Gate { window: Duration::from_mins(30), ..lenient };
+    let said = judge(short, Mode::Observe, TrustFacts::default(), &three).notices;
+    let ends = "if no more fail, the last failure from Cloudflare stops counting at 11:13 UTC at the latest";
+    assert_eq!(said, [ends], "it is short already");
+    let ends =
+        "if no more fail, the last failure from Cloudflare stops counting on 2026-11-24 at 11:42 UTC at the latest";
+    let fleet = Case { host: None, mode: Mode::Observe, trust: TrustFacts::default(), by_name: &three, now: now() };
+    assert_eq!(lenient.judge(&fleet).notices, [ends], "a fleet counts over the window that is configured");
 }
 
 #[test]

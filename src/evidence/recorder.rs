@@ -114,7 +114,6 @@ pub(crate) mod tests {
             proved: true,
             matched: None,
             certificate: None,
-            chain: Arc::new([]),
             chain_length: 1,
             tls_version: Some("1.3"),
             cipher: Some("TLS_AES_128_GCM_SHA256"),

@@ -50,7 +50,7 @@ pub struct TrustReport {
     pub ca: Vec<String>,
     /// Number of pinned certificates and keys.
     pub pins: usize,
-    /// When the first of its CA certificates expires.
+    /// When the last of its CA certificates expires: any one of them may do the work.
     pub ca_not_after: Option<Timestamp>,
     /// When the first of its revocation lists has to be renewed.
     pub crl_next_update: Option<Timestamp>,
@@ -66,7 +66,8 @@ pub struct SourceReport {
     pub line: usize,
 }
 
-/// What was seen within the gate's window, under the trust in force.
+/// What was seen within the gate's window, under the trust in force. That of a whole host is that of its configured
+/// names: what other names the default host is asked for is not among it.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct EvidenceReport {
     pub window_seconds: u64,
@@ -262,6 +263,9 @@ pub struct ModeRequest {
     /// Fall back to `observe` unless confirmed within this time. Fails open.
     #[serde(default)]
     pub confirm_within_seconds: Option<u64>,
+    /// Have readiness judged over this window instead of the configured one, which has to be longer.
+    #[serde(default)]
+    pub window_seconds: Option<u64>,
 }
 
 /// What came of a [`ModeRequest`].

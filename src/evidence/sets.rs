@@ -89,6 +89,11 @@ impl CertificateSet {
         self.0.iter().filter(move |(_, seen)| seen.last_seen >= begin)
     }
 
+    /// Those that verified, likewise.
+    pub(super) fn verified_since(&self, begin: Timestamp) -> impl Iterator<Item = Fingerprint> {
+        self.since(begin).filter(|(_, seen)| seen.reason == Reason::Verified).map(|(fingerprint, _)| *fingerprint)
+    }
+
     pub(super) fn settle(&mut self, now: Timestamp) {
         for (_, seen) in &mut self.0 {
             seen.first_seen = seen.first_seen.min(now);
@@ -159,6 +164,11 @@ impl OutsiderSet {
             .map(|(net, seen)| (net.to_string(), seen.clone()))
     }
 
+    /// Whether another one may have had to give way.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_OUTSIDERS
+    }
+
     pub(super) fn settle(&mut self, now: Timestamp) {
         for (_, seen) in &mut self.0 {
             seen.first_seen = seen.first_seen.min(now);
@@ -204,7 +214,7 @@ impl OutsiderSet {
 
     /// A crowd that comes once each takes turns in one place; who asks again and again stays.
     fn add(&mut self, net: IpNet, seen: Outsider) {
-        if self.0.len() >= MAX_OUTSIDERS {
+        if self.is_full() {
             let forgotten = |known: &Outsider| seen.last_seen.since(known.last_seen) > super::window::MAX_WINDOW;
             remove_least(&mut self.0, |(_, known)| {
                 (!forgotten(known), known.requests, known.handshakes, known.last_seen)

@@ -31,6 +31,8 @@ pub struct Evidence {
     pub failures: BTreeMap<(Network, Reason), FirstAndLast>,
     /// Who reaches the origin from outside Cloudflare without a certificate that verifies, by network (/24, /48).
     pub outsiders: BTreeMap<String, Outsider>,
+    /// Whether there may be more of them than are kept.
+    pub more_outsiders: bool,
 }
 
 /// Distinct addresses: by name as long as they are few, and how many there are at least.
@@ -128,13 +130,14 @@ impl Evidence {
 
     /// Adds what was seen elsewhere: of another name, or by another machine. The order does not matter.
     pub fn merge(&mut self, other: Self) {
-        let Self { handshakes, edges, requests, certificates, failures, outsiders } = other;
+        let Self { handshakes, edges, requests, certificates, failures, outsiders, more_outsiders } = other;
         add_all(&mut self.handshakes, handshakes);
         self.edges.merge(edges);
         add_all(&mut self.requests, requests);
         merge_all(&mut self.certificates, certificates, SeenCertificate::merge);
         merge_all(&mut self.failures, failures, FirstAndLast::merge);
         merge_all(&mut self.outsiders, outsiders, Outsider::merge);
+        self.more_outsiders |= more_outsiders;
     }
 }
 

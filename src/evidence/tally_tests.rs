@@ -78,6 +78,7 @@ prop_compose! {
             (network(), (0u8..2).prop_map(|number| Fingerprint([number; 32]))), certificate(), 0..3),
         failures in prop::collection::btree_map(kind(), (failure(), failure()), 0..3),
         outsiders in prop::collection::btree_map("[a-b]", outsider(), 0..3),
+        more_outsiders in any::<bool>(),
     ) -> Evidence {
         let failures = failures.into_iter().map(|(kind, (one, other))| {
             (kind, FirstAndLast { first: one.clone().min(other.clone()), last: one.max(other) })
@@ -89,6 +90,7 @@ prop_compose! {
             certificates,
             failures: failures.collect(),
             outsiders,
+            more_outsiders,
         }
     }
 }

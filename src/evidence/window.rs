@@ -9,6 +9,8 @@ use crate::clock::Timestamp;
 
 /// The longest window that can be asked for.
 pub const MAX_WINDOW: Duration = Duration::from_hours(7 * 24);
+/// The shortest that tells anything.
+pub const MIN_WINDOW: Duration = Duration::from_mins(1);
 /// Up to here a window is made of minutes, beyond of hours.
 const FINE_WINDOW: Duration = Duration::from_hours(1);
 
@@ -42,6 +44,14 @@ struct Bucket<K> {
     /// Steps since the Unix epoch.
     index: i64,
     counts: Vec<(K, u64)>,
+}
+
+/// By how much longer something may count than `window` is long: until its bucket has passed.
+pub fn grain(window: Duration) -> Duration {
+    match window <= FINE_WINDOW {
+        true => Duration::from_secs(MINUTE.unsigned_abs()),
+        false => Duration::from_secs(HOUR.unsigned_abs()),
+    }
 }
 
 /// One bucket as a chart shows it.

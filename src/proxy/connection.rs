@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 
 use super::forwarded::Peer;
@@ -16,10 +15,9 @@ use super::standing::{Proof, Standing};
 use super::worker::Worker;
 use super::{http1, http2};
 use crate::config::model::Limits;
-use crate::evidence::handshake::{HandshakeOutcome, MAX_CHAIN_BYTES};
+use crate::evidence::handshake::HandshakeOutcome;
 use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
-use crate::policy::judgement::Judgement;
 use crate::policy::verdict::{Decision, Reason, Verdict};
 use crate::snapshot::Snapshot;
 use crate::snapshot::host::Host;
@@ -126,7 +124,6 @@ impl Facts {
             proved: handshake.proved,
             matched: judgement.and_then(|judgement| judgement.matched.clone()),
             certificate: judgement.and_then(|judgement| judgement.certificate.clone()),
-            chain: judgement.map(kept_chain).unwrap_or_default(),
             chain_length: judgement.map_or(0, |judgement| judgement.chain_length),
             tls_version: version,
             cipher,
@@ -138,11 +135,6 @@ impl Facts {
             ..HandshakeOutcome::refused(handshake.reason)
         })
     }
-}
-
-fn kept_chain(judgement: &Judgement) -> Arc<[CertificateDer<'static>]> {
-    let bytes: usize = judgement.chain.iter().map(|certificate| certificate.len()).sum();
-    if bytes <= MAX_CHAIN_BYTES { Arc::clone(&judgement.chain) } else { Arc::default() }
 }
 
 /// A client that was let in.
@@ -201,7 +193,6 @@ impl HandshakeOutcome {
             proved: false,
             matched: None,
             certificate: None,
-            chain: Arc::default(),
             chain_length: 0,
             tls_version: None,
             cipher: None,

@@ -88,7 +88,7 @@ impl Notes {
         let (Some(account), 1..) = (&*account, requests) else { return };
         let Some(trust) = account.host.client_auth.trust() else { return };
         let (path, user_agent) = asked.map(|asked| (asked.path, asked.user_agent)).unzip();
-        self.worker.shared.observer.note(RequestNote {
+        self.worker.shared.observer.note(&RequestNote {
             at: self.worker.shared.clock.now(),
             peer: self.peer,
             server_name: account.server_name.clone(),

@@ -1,6 +1,7 @@
 //! The admin API of a running proxy.
 
 use std::io;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,9 +50,10 @@ impl AdminClient {
         self.get("/api/v1/hosts".to_owned())
     }
 
-    /// The host with `name` among its names.
-    pub fn host(&self, name: &str) -> Result<HostDetail, AdminError> {
-        self.get(format!("/api/v1/hosts/{}", percent_encoded(name)))
+    /// The host with `name` among its names, judged over `window` or its own.
+    pub fn host(&self, name: &str, window: Option<Duration>) -> Result<HostDetail, AdminError> {
+        let query = window.map(|window| format!("?window_seconds={}", window.as_secs())).unwrap_or_default();
+        self.get(format!("/api/v1/hosts/{}{query}", percent_encoded(name)))
     }
 
     /// Every certificate that matters.

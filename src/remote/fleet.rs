@@ -8,7 +8,7 @@ use super::prometheus::{Prometheus, PrometheusError, Sample, matcher};
 use crate::clock::Timestamp;
 use crate::evidence::ledger::DEFAULT_NAME;
 use crate::evidence::network::Network;
-use crate::evidence::readiness::{Case, Gate, Shortfall, ShortfallKind, TrustFacts};
+use crate::evidence::readiness::{Case, Gate, Shortfall, ShortfallKind, TrustFacts, named};
 use crate::evidence::report::{EvidenceReport, HostReport};
 use crate::evidence::tally::{Evidence, Failure, FirstAndLast, SeenCertificate};
 use crate::policy::client_auth::Mode;
@@ -125,7 +125,7 @@ impl FleetView {
         let agreed = seen.modes.keys().next().filter(|_| seen.modes.len() == 1);
         let mode = agreed.and_then(|mode| parse_mode(mode)).unwrap_or(Mode::Observe);
         let trust = self.facts(demand.ca.as_deref());
-        let mut readiness = gate.judge(&Case { mode, trust, by_name: &by_name, now });
+        let mut readiness = gate.judge(&Case { host: None, mode, trust, by_name: &by_name, now });
         let mut shortfalls = seen.disagreements(host);
         shortfalls.extend(self.incomplete(seen));
         shortfalls.extend(seen.silent(host));
@@ -142,7 +142,7 @@ impl FleetView {
             source: None,
             confirm_by: None,
             readiness,
-            evidence: EvidenceReport::of(window, by_name.values()),
+            evidence: EvidenceReport::of(window, named(&by_name).map(|(_, evidence)| evidence)),
         })
     }
 
@@ -243,10 +243,10 @@ impl FleetHost {
         evidence.failures.entry(kind).and_modify(|known| known.merge(seen.clone())).or_insert(seen);
     }
 
-    /// By name; what is counted for the whole host stands with one of them.
+    /// By name; what is counted for all its configured names stands with one of them.
     fn evidence(&self) -> BTreeMap<String, Evidence> {
         let mut by_name = self.by_name.clone();
-        if let Some(first) = by_name.values_mut().next() {
+        if let Some((_, first)) = by_name.iter_mut().find(|(name, _)| *name != DEFAULT_NAME) {
             first.edges.at_least = self.edges_at_least;
             if let Some(not_after) = self.client_certificate_ends {
                 let seen = SeenCertificate {

@@ -159,3 +159,11 @@ fn a_machine_that_leaves_its_evidence_out_is_named() {
     let kinds = judged(Some(2), &(machine("one:1", 10, 2) + &off)).shortfalls.into_iter().map(|short| short.kind);
     assert_eq!(kinds.collect::<Vec<_>>(), [ShortfallKind::FleetDisagrees], "where it is off there is nothing to tell");
 }
+
+#[test]
+fn the_default_hosts_other_names_do_not_carry_the_counts_of_the_whole() {
+    let default = r#"originlock_evidence_handshakes{host="a.example",name="default",trust="t1",network="cloudflare",reason="verified",instance="one:1",job="o"} 0
+        "#;
+    let readiness = judged(None, &(machine("one:1", 10, 2) + default));
+    assert!(readiness.ready, "{readiness:?}");
+}

@@ -60,7 +60,7 @@ fn a_report_is_read_and_a_name_is_one_segment_of_the_path() {
     assert_eq!(server.join().expect("the server ends"), "GET /api/v1/status HTTP/1.1");
 
     let (client, server) = admin("404 Not Found", "nope");
-    client.host("*.example.com/../..?a=b").expect_err("not there");
+    client.host("*.example.com/../..?a=b", None).expect_err("not there");
     let asked = "GET /api/v1/hosts/%2A.example.com%2F..%2F..%3Fa%3Db HTTP/1.1";
     assert_eq!(server.join().expect("the server ends"), asked);
 }
@@ -70,7 +70,13 @@ fn a_problem_is_told_in_its_own_words() {
     let problem = "{\"type\":\"forbidden\",\"title\":\"Not allowed.\",\"status\":403,\"detail\":\"this token may only \
                    read\",\"next_step\":\"use the token of `change`\",\"readiness\":null,\"diff\":null,\"source\":null}";
     let (client, _server) = admin("403 Forbidden", problem);
-    let request = ModeRequest { mode: Mode::Enforce, force: false, dry_run: false, confirm_within_seconds: None };
+    let request = ModeRequest {
+        mode: Mode::Enforce,
+        force: false,
+        dry_run: false,
+        confirm_within_seconds: None,
+        window_seconds: None,
+    };
     let error = client.set_mode("a.example", &request).expect_err("forbidden");
     assert_eq!(error.to_string(), "Not allowed: this token may only read; use the token of `change`");
     assert!(matches!(error, AdminError::Problem(problem) if problem.kind == "forbidden"));

@@ -11,14 +11,25 @@ use crate::config::file;
 use crate::config::model::Config;
 use crate::config::problem::Problems;
 use crate::evidence::report::ReloadReport;
+use crate::hostname::HostPattern;
+use crate::policy::client_auth::Mode;
 use crate::proxy::worker::Shared;
-use crate::snapshot::build::{Ground, build};
+use crate::snapshot::Snapshot;
+use crate::snapshot::build::{Draft, Ground, draft};
 use crate::telemetry::metrics::Metrics;
 
 /// The configuration on the disk cannot be used; the one in force stays.
 #[derive(Debug, thiserror::Error)]
 #[error("the new configuration cannot be used, the old one stays in force:\n{0}")]
 pub struct ReloadError(pub Problems);
+
+/// What lies on the disk, loaded and not in force. Either [`Reloader::put_in_force`] or [`Reloader::discard`] ends it.
+#[must_use]
+pub struct Prepared {
+    pub config: Config,
+    pub draft: Draft,
+    warnings: Problems,
+}
 
 /// Knows what is in force and where it came from.
 pub struct Reloader {
@@ -40,7 +51,17 @@ impl Reloader {
 
     /// Loads everything anew and swaps it in. `by` says who asked.
     pub fn reload(&mut self, shared: &Shared, by: &str) -> Result<ReloadReport, ReloadError> {
-        self.try_reload(shared, by).map_err(|problems| {
+        let prepared = self.prepare(shared)?;
+        Ok(self.put_in_force(shared, prepared, by))
+    }
+
+    /// Loads everything anew. What is in force stays until [`Self::put_in_force`].
+    pub fn prepare(&self, shared: &Shared) -> Result<Prepared, ReloadError> {
+        let prepared = file::load(&self.path).and_then(|loaded| {
+            let draft = draft(&loaded.config, &self.ground, Some(&shared.current.load()))?;
+            Ok(Prepared { config: loaded.config, draft, warnings: loaded.warnings })
+        });
+        prepared.map_err(|problems| {
             self.ground.metrics.reload_failed(shared.clock.now());
             for problem in problems.iter() {
                 error!(config.problem = %problem, "reload refused, the old configuration stays in force");
@@ -49,24 +70,47 @@ impl Reloader {
         })
     }
 
-    fn try_reload(&mut self, shared: &Shared, by: &str) -> Result<ReloadReport, Problems> {
-        let loaded = file::load(&self.path)?;
-        let (snapshot, more) = build(&loaded.config, &self.ground, Some(&shared.current.load()))?;
-        let mut warnings = loaded.warnings;
+    /// As if it had not been loaded.
+    pub fn discard(&self, prepared: Prepared) {
+        prepared.draft.discard(&self.ground);
+    }
+
+    /// Swaps in what was loaded.
+    pub fn put_in_force(&mut self, shared: &Shared, prepared: Prepared, by: &str) -> ReloadReport {
+        let Prepared { config, draft, mut warnings } = prepared;
+        let (snapshot, more) = draft.accept(&self.ground);
         warnings.append(more);
         log_warnings(&warnings);
-        let fixed = warn_of_fixed_settings(&self.in_force, &loaded.config);
-        let limits = &loaded.config.limits;
-        shared.admission.set_bounds(descriptors::connections(limits), limits.connections_per_address);
+        let fixed = warn_of_fixed_settings(&self.in_force, &config);
+        shared.admission.set_bounds(descriptors::connections(&config.limits), config.limits.connections_per_address);
+        let generation = self.swap(shared, snapshot);
+        self.ground.metrics.reload_succeeded(generation, shared.clock.now());
+        warn_of_overflow(&self.ground.metrics);
+        info!(originlock.config.generation = generation, originlock.by = by, "configuration reloaded");
+        self.in_force = Arc::new(config);
+        ReloadReport { generation, warnings: warnings.iter().map(ToString::to_string).chain(fixed).collect() }
+    }
+
+    /// Has the enforced hosts with any of `names` let everyone in, and reads no file: for when the files cannot be used.
+    /// The next reload does what they say.
+    pub fn open(&mut self, shared: &Shared, names: &[HostPattern]) {
+        let snapshot =
+            shared.current.load().opened(&self.ground, |host| host.names.iter().any(|name| names.contains(name)));
+        self.swap(shared, snapshot);
+        for host in &mut Arc::make_mut(&mut self.in_force).hosts {
+            let mode = &mut host.value.client_auth.mode.value;
+            if *mode == Mode::Enforce && host.value.names.iter().any(|name| names.contains(&name.value)) {
+                *mode = Mode::Observe;
+            }
+        }
+    }
+
+    fn swap(&self, shared: &Shared, snapshot: Snapshot) -> u64 {
         let generation = snapshot.generation;
         evidence::follow(shared.observer.ledger(), &snapshot, shared.clock.now());
         shared.current.swap(snapshot);
         self.checks.watch(&shared.current.load());
-        self.ground.metrics.reload_succeeded(generation, shared.clock.now());
-        warn_of_overflow(&self.ground.metrics);
-        info!(originlock.config.generation = generation, originlock.by = by, "configuration reloaded");
-        self.in_force = Arc::new(loaded.config);
-        Ok(ReloadReport { generation, warnings: warnings.iter().map(ToString::to_string).chain(fixed).collect() })
+        generation
     }
 }
 

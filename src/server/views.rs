@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::walk::Confirmations;
 use crate::admin::control::View;
@@ -13,12 +14,14 @@ use crate::evidence::explain;
 use crate::evidence::known::Recogniser;
 use crate::evidence::ledger::{Ledger, Span};
 use crate::evidence::network::Network;
-use crate::evidence::readiness::{Case, Readiness, TrustFacts};
+use crate::evidence::readiness::{Case, Gate, Readiness, TrustFacts, named};
 use crate::evidence::report::{
     CertificateReport, CertificateRole, CertificatesReport, EvidenceReport, FailureReport, FailuresReport, HostDetail,
     HostReport, HostsReport, SourceReport, StatusReport, TrustReport,
 };
 use crate::evidence::tally::Evidence;
+use crate::evidence::window::MIN_WINDOW;
+use crate::evidence::wording;
 use crate::hostname::HostPattern;
 use crate::policy::bundle::{CaBundle, CaCertificate};
 use crate::policy::trust::Trust;
@@ -48,6 +51,8 @@ struct Seen<'a> {
     confirm_by: Option<Timestamp>,
     host: &'a Host,
     facts: TrustFacts,
+    /// The gate over the window that was asked for.
+    gate: Gate,
     by_name: BTreeMap<String, Evidence>,
     now: Timestamp,
 }
@@ -57,19 +62,20 @@ impl Telling {
         self.shared.observer.ledger()
     }
 
-    fn see<'a>(&self, host: &'a Host, now: Timestamp) -> Seen<'a> {
-        let by_name = self.ledger().evidence(&host.name, host.gate.window, now);
-        Seen { confirm_by: self.confirmations.deadline(&host.name), host, facts: facts(host), by_name, now }
+    /// Over `window`, where it is shorter than the host's own.
+    fn see<'a>(&self, host: &'a Host, window: Option<Duration>, now: Timestamp) -> Seen<'a> {
+        // Never longer than configured, whoever asks: what is ready would otherwise be a matter of asking long enough.
+        let window = window.map_or(host.gate.window, |window| window.max(MIN_WINDOW).min(host.gate.window));
+        let by_name = self.ledger().evidence(&host.name, window, now);
+        let (confirm_by, gate) = (self.confirmations.deadline(&host.names), Gate { window, ..host.gate });
+        Seen { confirm_by, host, facts: facts(host), gate, by_name, now }
     }
 
-    fn see_all<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Vec<Seen<'a>> {
-        snapshot.all.iter().map(|host| self.see(host, now)).collect()
+    /// Someone who knows the certificates of all hosts.
+    fn recogniser<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Recogniser<'a> {
+        let verified = |host: &Host| self.ledger().verified_certificates(&host.name, host.gate.window, now);
+        snapshot.known.recogniser(snapshot.all.iter().map(|host| (&*host.name, verified(host))))
     }
-}
-
-/// Someone who knows the certificates of all hosts.
-fn recogniser<'a>(snapshot: &'a Snapshot, all: &'a [Seen<'a>]) -> Recogniser<'a> {
-    snapshot.known.recogniser(all.iter().map(|seen| (&*seen.host.name, &seen.by_name)))
 }
 
 impl View for Telling {
@@ -88,18 +94,16 @@ impl View for Telling {
         }
     }
 
-    fn hosts(&self) -> HostsReport {
+    fn hosts(&self, window: Option<Duration>) -> HostsReport {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
-        let hosts = snapshot.all.iter().map(|host| self.see(host, at).report()).collect();
+        let hosts = snapshot.all.iter().map(|host| self.see(host, window, at).report()).collect();
         HostsReport { at, hosts }
     }
 
-    fn host(&self, name: &str) -> Option<HostDetail> {
+    fn host(&self, name: &str, window: Option<Duration>) -> Option<HostDetail> {
         let (snapshot, now) = (self.shared.current.load(), self.shared.clock.now());
         let host = snapshot.hosts.get(&HostPattern::parse(name).ok()?)?;
-        let all = self.see_all(&snapshot, now);
-        let recogniser = recogniser(&snapshot, &all);
-        let seen = all.iter().find(|seen| seen.host.name == host.name)?;
+        let (seen, recogniser) = (self.see(host, window, now), self.recogniser(&snapshot, now));
         Some(HostDetail {
             last_hour: self.ledger().columns(&host.name, Span::Hour, now),
             last_week: self.ledger().columns(&host.name, Span::Week, now),
@@ -113,9 +117,8 @@ impl View for Telling {
 
     fn certificates(&self) -> CertificatesReport {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
-        let all = self.see_all(&snapshot, at);
-        let recogniser = recogniser(&snapshot, &all);
-        let of_hosts = all.iter().flat_map(|seen| seen.certificates(&recogniser));
+        let recogniser = self.recogniser(&snapshot, at);
+        let of_hosts = snapshot.all.iter().flat_map(|host| self.see(host, None, at).certificates(&recogniser));
         let cas = snapshot.cas.values().flat_map(|ca| bundled(&ca.bundle, &recogniser));
         CertificatesReport { at, certificates: soonest_first(of_hosts.chain(cas).collect()) }
     }
@@ -123,10 +126,9 @@ impl View for Telling {
     fn failures(&self, host: Option<&str>) -> FailuresReport {
         let (snapshot, at) = (self.shared.current.load(), self.shared.clock.now());
         let one = host.and_then(|name| snapshot.hosts.get(&HostPattern::parse(name).ok()?));
-        let all = self.see_all(&snapshot, at);
-        let recogniser = recogniser(&snapshot, &all);
-        let asked = |seen: &&Seen<'_>| host.is_none() || one.is_some_and(|one| one.name == seen.host.name);
-        let mut failures: Vec<_> = all.iter().filter(asked).flat_map(|seen| seen.failures(&recogniser)).collect();
+        let recogniser = self.recogniser(&snapshot, at);
+        let asked = snapshot.all.iter().filter(|known| host.is_none() || one.is_some_and(|one| one.name == known.name));
+        let mut failures: Vec<_> = asked.flat_map(|host| self.see(host, None, at).failures(&recogniser)).collect();
         failures.sort_by_key(|failure| std::cmp::Reverse(failure.last.at));
         FailuresReport { at, failures }
     }
@@ -136,6 +138,11 @@ impl View for Telling {
         snapshot.hosts.get(&HostPattern::parse(name).ok()?).map(|host| host.name.to_string())
     }
 
+    fn window(&self, name: &str) -> Option<Duration> {
+        let snapshot = self.shared.current.load();
+        snapshot.hosts.get(&HostPattern::parse(name).ok()?).map(|host| host.gate.window)
+    }
+
     fn network(&self, address: IpAddr) -> Network {
         self.ledger().network_of(address)
     }
@@ -143,18 +150,29 @@ impl View for Telling {
 
 impl Seen<'_> {
     fn report(&self) -> HostReport {
-        let case =
-            Case { mode: self.host.client_auth.mode(), trust: self.facts, by_name: &self.by_name, now: self.now };
+        let case = Case {
+            host: Some(&self.host.name),
+            mode: self.host.client_auth.mode(),
+            trust: self.facts,
+            by_name: &self.by_name,
+            now: self.now,
+        };
+        let mut readiness = self.gate.judge(&case);
+        if self.gate.window < self.host.gate.window {
+            let [judged, configured] = [self.gate.window, self.host.gate.window].map(wording::window);
+            readiness.notices.insert(0, format!("judged over the last {judged} instead of the last {configured}"));
+        }
+        readiness.notices.extend(unwritten(self.host));
         HostReport {
-            readiness: self.host.gate.judge(&case),
-            evidence: self.evidence_of(self.by_name.values()),
+            readiness,
+            evidence: self.evidence_of(named(&self.by_name).map(|(_, evidence)| evidence)),
             confirm_by: self.confirm_by,
             ..unseen(self.host)
         }
     }
 
     fn evidence_of<'e>(&self, parts: impl IntoIterator<Item = &'e Evidence>) -> EvidenceReport {
-        EvidenceReport::of(self.host.gate.window, parts)
+        EvidenceReport::of(self.gate.window, parts)
     }
 
     /// Its own, and those that its clients presented.
@@ -188,6 +206,19 @@ pub fn unseen(host: &Host) -> HostReport {
     }
 }
 
+/// After a fall back that could not be written.
+fn unwritten(host: &Host) -> Option<String> {
+    let (mode, written) = (host.client_auth.mode().label(), host.written_mode.label());
+    let source = source(&host.mode_place);
+    (mode != written).then(|| {
+        format!(
+            "{}, line {}, says {written} and the host is in {mode}: it fell back, and the file could not be changed; the \
+             next reload or start does what the file says",
+            source.file, source.line
+        )
+    })
+}
+
 /// Whoever asks may stand in another folder: the path is told in full.
 pub(super) fn source(place: &Place) -> SourceReport {
     let path = std::path::absolute(&place.file.path).unwrap_or_else(|_| place.file.path.clone());
@@ -196,13 +227,11 @@ pub(super) fn source(place: &Place) -> SourceReport {
 
 fn trust_report(trust: &Trust) -> TrustReport {
     let facts = TrustFacts::of(trust);
-    let bundle = trust.bundle();
-    let anchors = bundle.map(|bundle| bundle.certificates()).unwrap_or_default();
     TrustReport {
         digest: Fingerprint(trust.digest().0).to_string(),
-        ca: bundle.map(|bundle| bundle.name().to_owned()).into_iter().collect(),
+        ca: trust.bundle().map(|bundle| bundle.name().to_owned()).into_iter().collect(),
         pins: trust.pins().len(),
-        ca_not_after: anchors.iter().filter_map(|ca| Some(ca.summary.fields.as_ref()?.not_after)).min(),
+        ca_not_after: facts.ca_not_after,
         crl_next_update: facts.crl_next_update,
         cloudflare_shared_ca: facts.cloudflare_shared_ca,
     }

@@ -46,6 +46,41 @@ pub struct LoadedCa {
 /// # Errors
 /// All that is wrong with any file, each at the place that names it. Metrics are then as if nothing had been built.
 pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> Result<(Snapshot, Problems), Problems> {
+    draft(config, ground, previous).map(|draft| draft.accept(ground))
+}
+
+/// A snapshot that may yet be thrown away: the metrics know nothing of it.
+#[must_use]
+pub struct Draft {
+    snapshot: Snapshot,
+    warnings: Problems,
+}
+
+impl Draft {
+    /// What it would be.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The metrics follow it from now on.
+    pub fn accept(self, ground: &Ground) -> (Snapshot, Problems) {
+        ground.metrics.commit_hosts();
+        export_expiry(&self.snapshot.cas, &ground.metrics);
+        self.snapshot.all.iter().for_each(|host| export_certificate(host));
+        (self.snapshot, self.warnings)
+    }
+
+    /// As if nothing had been built.
+    pub fn discard(self, ground: &Ground) {
+        ground.metrics.discard_hosts();
+    }
+}
+
+/// What [`build`] builds, before anything is done about it.
+///
+/// # Errors
+/// As of [`build`].
+pub fn draft(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> Result<Draft, Problems> {
     let mut builder = Builder::new(config, ground, previous);
     let cas = builder.load_cas(config);
     let all: Vec<_> = config.hosts.iter().map(|host| builder.host(&host.value, &cas)).collect();
@@ -57,10 +92,7 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
         ground.metrics.discard_hosts();
         return Err(problems);
     }
-    ground.metrics.commit_hosts();
-    export_expiry(&cas, &ground.metrics);
     let all: Vec<_> = all.into_iter().flatten().collect();
-    all.iter().for_each(|host| export_certificate(host));
     let snapshot = Snapshot {
         generation: previous.map_or(1, |previous| previous.generation + 1),
         hosts: table(&all, config),
@@ -69,11 +101,11 @@ pub fn build(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
         networks: Arc::new(networks),
         cas,
         admin: Arc::new(admin),
-        known: KnownCertificates::new(known, previous.map(|previous| &previous.known)),
+        known: Arc::new(KnownCertificates::new(known, previous.map(|previous| &*previous.known))),
         trusts: builder.trusts,
         upstreams: builder.upstreams,
     };
-    Ok((snapshot, problems))
+    Ok(Draft { snapshot, warnings: problems })
 }
 
 struct Builder<'a> {
@@ -168,6 +200,7 @@ impl<'a> Builder<'a> {
             name,
             names,
             client_auth,
+            written_mode: host.client_auth.mode.value,
             mode_place: host.client_auth.mode.place.clone(),
             digest,
             certificate,
@@ -337,7 +370,7 @@ fn table(all: &[Arc<Host>], config: &Config) -> HostTable<Arc<Host>> {
     table
 }
 
-fn export_certificate(host: &Host) {
+pub(super) fn export_certificate(host: &Host) {
     if let Some(fields) = host.certificate.chain().first().and_then(|leaf| CertificateSummary::read(leaf).fields) {
         host.metrics.set_server_certificate_not_after(fields.not_after);
     }

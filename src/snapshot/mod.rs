@@ -6,6 +6,7 @@ mod caution;
 pub mod current;
 mod files;
 pub mod host;
+mod opened;
 mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
@@ -42,7 +43,7 @@ pub struct Snapshot {
     /// Who may do what on the admin side.
     pub admin: Arc<AdminAccess>,
     /// Certificates that can be called by a name.
-    pub known: KnownCertificates,
+    pub known: Arc<KnownCertificates>,
     trusts: Trusts,
     upstreams: UpstreamsBySetting,
 }

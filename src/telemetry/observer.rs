@@ -47,7 +47,6 @@ pub struct RecorderThread {
 #[derive(Debug)]
 enum Message {
     Outcome(Arc<HandshakeOutcome>),
-    Requests(Box<RequestNote>),
     Stop,
 }
 
@@ -83,21 +82,19 @@ impl Observer {
         if !outcome.own {
             self.metrics.handshake(&outcome, host);
         }
-        if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
-            self.queue.try_send(Message::Outcome(Arc::new(outcome)))
+        if let Err(
+            TrySendError::Full(Message::Outcome(refused)) | TrySendError::Disconnected(Message::Outcome(refused)),
+        ) = self.queue.try_send(Message::Outcome(Arc::new(outcome)))
         {
             self.metrics.log_dropped(1);
             keep(&self.ledger, &refused);
         }
     }
 
-    /// Hands requests of one connection on to the ledger.
-    pub fn note(&self, note: RequestNote) {
-        if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
-            self.queue.try_send(Message::Requests(Box::new(note)))
-        {
-            keep(&self.ledger, &refused);
-        }
+    /// Adds requests of one connection to the ledger, at once: they take no place of the log's queue, which strangers
+    /// would fill with a request on each of their connections.
+    pub fn note(&self, note: &RequestNote) {
+        self.ledger.note(note);
     }
 
     /// Has the next connection from `peer` be told but not counted, neither as evidence nor as failure: this process is
@@ -160,9 +157,9 @@ impl Recorder {
         loop {
             match outcomes.recv_timeout(DROPS_INTERVAL) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(message) => {
+                Ok(Message::Outcome(outcome)) => {
                     thread::sleep(GATHERING);
-                    self.write(message);
+                    self.write(outcome);
                 }
                 Err(RecvTimeoutError::Timeout) => self.tell_if_due(),
             }
@@ -177,19 +174,17 @@ impl Recorder {
         while let Ok(message) = outcomes.try_recv() {
             match message {
                 Message::Stop => return Next::Stop,
-                message => self.write(message),
+                Message::Outcome(outcome) => self.write(outcome),
             }
         }
         Next::Wait
     }
 
-    fn write(&mut self, message: Message) {
+    fn write(&mut self, outcome: Arc<HandshakeOutcome>) {
         // Before the record: who waits for an outcome there finds it counted.
-        keep(&self.ledger, &message);
-        if let Message::Outcome(outcome) = message {
-            emit(&outcome);
-            self.recent.push(outcome);
-        }
+        keep(&self.ledger, &outcome);
+        emit(&outcome);
+        self.recent.push(outcome);
         self.tell_if_due();
     }
 
@@ -200,12 +195,9 @@ impl Recorder {
     }
 }
 
-fn keep(ledger: &Ledger, message: &Message) {
-    match message {
-        Message::Outcome(outcome) if outcome.own => {}
-        Message::Outcome(outcome) => ledger.record(outcome),
-        Message::Requests(note) => ledger.note(note),
-        Message::Stop => {}
+fn keep(ledger: &Ledger, outcome: &HandshakeOutcome) {
+    if !outcome.own {
+        ledger.record(outcome);
     }
 }
 
@@ -372,6 +364,41 @@ mod tests {
         for (nanoseconds, expected) in [(1_234_567, 1.235), (999, 0.001), (0, 0.0), (2_000_000_000, 2000.0)] {
             assert_eq!(milliseconds(Duration::from_nanos(nanoseconds)), expected);
         }
+    }
+
+    #[test]
+    fn requests_take_no_place_in_the_logs_queue() {
+        let metrics = Metrics::new(10);
+        // Nobody reads this queue.
+        let (queue, _stuck) = sync_channel(4);
+        let (ledger, trust) = (Arc::new(Ledger::default()), TrustDigest([7; 32]));
+        let subject = Subject {
+            host: "a.example".into(),
+            names: vec![HostPattern::parse("a.example").expect("a pattern")],
+            is_default: false,
+            trust: Some(trust),
+            window: Duration::from_hours(1),
+        };
+        let at = outcome("a.example").at;
+        ledger.adopt(&[subject], at);
+        let (recent, own) = (Arc::default(), Arc::default());
+        let observer = Observer { metrics: metrics.clone(), recent, ledger: ledger.clone(), own, queue };
+        for _ in 0..4 {
+            observer.note(&RequestNote {
+                at,
+                peer: outcome("a.example").peer,
+                server_name: outcome("a.example").server_name,
+                trust,
+                reason: Reason::Verified,
+                requests: 2,
+                path: None,
+                user_agent: None,
+            });
+            observer.record(outcome("a.example"), None);
+        }
+        assert_eq!(metrics.log_dropped_total(), 0);
+        let evidence = ledger.evidence("a.example", Duration::from_hours(1), at);
+        assert_eq!(evidence["a.example"].requests, [(Network::Elsewhere, 8)].into());
     }
 
     #[test]

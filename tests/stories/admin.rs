@@ -140,7 +140,13 @@ fn samples() -> Vec<(&'static str, Value)> {
         path: Some("/".into()),
         user_agent: None,
     };
-    let request = ModeRequest { mode: Mode::Off, force: true, dry_run: true, confirm_within_seconds: Some(600) };
+    let request = ModeRequest {
+        mode: Mode::Off,
+        force: true,
+        dry_run: true,
+        confirm_within_seconds: Some(600),
+        window_seconds: Some(3600),
+    };
     let reload = ReloadReport { generation: 2, warnings: vec!["w".into()] };
     let reasons: BTreeMap<Reason, u64> = Reason::HANDSHAKE.into_iter().chain(Reason::REQUEST).zip(1..).collect();
     let column = json!({"from": at, "seconds": 60, "cloudflare": reasons, "elsewhere": {}});

@@ -142,8 +142,8 @@ fn status_shows_every_host_in_a_line_and_below_it_what_is_wrong() {
     assert_eq!(rows[0][..4], ["HOST", "MODE", "VERDICT", "VERIFIED"]);
     assert_eq!(rows[1][..7], [SHOP, "(+1)", "observe", "ready", "3", "0", "2"]);
     assert_eq!(rows[2][..4], ["off.example.com", "off", "-", "0"]);
-    assert_eq!(rows[3][..4], ["api.example.com", "enforce", "not", "ready"]);
-    assert!(said.contains("\napi.example.com\n  · no handshake from Cloudflare"), "{said}");
+    assert_eq!(rows[3][..4], ["api.example.com", "enforce", "ok", "0"]);
+    assert!(!said.contains("\napi.example.com\n"), "it is enforced, and nobody is refused: {said}");
     assert!(said.contains("! 1 handshake from Cloudflare asked for unknown.example.com, which no host"), "{said}");
     assert!(said.contains(concat!("originlock ", env!("CARGO_PKG_VERSION"), " · up ")), "{said}");
     assert!(!said.contains('\x1b'), "no colours where nobody looks");
@@ -153,6 +153,47 @@ fn status_shows_every_host_in_a_line_and_below_it_what_is_wrong() {
     let hosts: Vec<HostReport> = serde_json::from_value(json["hosts"].clone()).expect("reports");
     assert_eq!(hosts.iter().map(|host| host.readiness.ready).collect::<Vec<_>>(), [true, false, false]);
     assert_eq!(json["process"]["unknown_names"][0]["name"], "unknown.example.com");
+}
+
+#[test]
+fn status_of_an_enforced_host_says_who_is_refused() {
+    let world = builder().host(HostSetup::new("api.example.com").enforce("ours")).start();
+    world.client("api.example.com").from("127.0.1.9").expect_refused("certificate_required");
+    world.next_handshake();
+    let said = ask(&world, &["status"]).expect(0);
+    let row: Vec<_> = said.lines().nth(2).expect("a row").split_whitespace().collect();
+    assert_eq!(row[..6], ["api.example.com", "enforce", "1", "refused", "0", "1"]);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("api.example.com · 1 of 1 handshake from Cloudflare for api.example.com in the"), "{said}");
+    let (_, of_enforced) = said.rsplit_once("api.example.com ·").expect("a list");
+    assert!(!of_enforced.contains("are needed") && !said.contains("--window"), "readiness is behind it: {said}");
+}
+
+#[test]
+fn a_host_that_failed_and_is_mended_is_ready_over_a_shorter_window() {
+    let world = world();
+    world.client(SHOP).from("127.0.1.9").get().expect("it is let in");
+    world.next_handshake();
+    world.set_clock(Duration::from_hours(2));
+    make_ready(&world);
+    let said = ask(&world, &["ready", SHOP]).expect(3).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("or judge a shorter window: originlock ready shop.example.com --window 30m"), "{said}");
+
+    let said = ask(&world, &["ready", SHOP, "--window", "30m"]).expect(0);
+    let proof = "3 handshakes from 2 addresses of Cloudflare's edge verified in the last 30 min";
+    let judged = "judged over the last 30 min instead of the last 24 h";
+    assert_eq!(said, format!("✓ {SHOP} is ready to be enforced\n  · {proof}\n  ! {judged}\n"));
+    // It is the same gate.
+    world.set_clock(Duration::from_hours(3));
+    let said = ask(&world, &["ready", SHOP, "--window", "30m"]).expect(3);
+    assert!(said.contains("no handshake from Cloudflare verified in the last 30 min; at least 3 are needed"), "{said}");
+
+    for (window, why) in [("2d", "a window of 172800 s is longer than"), ("59s", "too short to judge over")] {
+        let ran = ask(&world, &["ready", SHOP, "--window", window]);
+        assert!(ran.code == 1 && ran.stderr.contains(why), "{ran:?}");
+    }
+    let ran = run(&["ready", SHOP, "--window", "30m", "--prometheus", "http://127.0.0.1:1"]);
+    assert!(ran.code == 1 && ran.stderr.contains("--window is for one proxy"), "{ran:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ const WWW: &str = "www.shop.example.com";
 const WILD: &str = "*.shop.example.com";
 
 fn request(mode: Mode) -> ModeRequest {
-    ModeRequest { mode, force: false, dry_run: false, confirm_within_seconds: None }
+    ModeRequest { mode, force: false, dry_run: false, confirm_within_seconds: None, window_seconds: None }
 }
 
 fn forced(mode: Mode) -> ModeRequest {
@@ -341,22 +341,133 @@ fn force_and_opening_are_logged_as_warnings_with_who_asked() {
     });
 }
 
+/// The host is open although its file says enforce, and everyone who asks is told.
+fn expect_open_in_memory_alone(world: &World, log: &Log) {
+    world.wait_for_metric("originlock_fallbacks_total", 1.0);
+    wait_until("it is said", || {
+        log.text().contains("fell back to observe in memory alone: the file still says enforce")
+    });
+    expect_open(world, SHOP, true);
+    assert_eq!(world.metric("originlock_host_mode{host=\"shop.example.com\",mode=\"observe\"}"), Some(1.0));
+    assert!(config(world).contains("mode = \"enforce\""), "{}", config(world));
+    let host = world.server().view().host(SHOP, None).expect("the host").host;
+    assert_eq!((host.mode, host.confirm_by), (Mode::Observe, None));
+    let notices = host.readiness.notices.join("; ");
+    assert!(notices.contains("says enforce and the host is in observe"), "{notices}");
+}
+
 #[test]
-fn a_fall_back_that_cannot_be_written_is_said_and_tried_again() {
+fn a_fall_back_that_cannot_be_written_is_made_in_memory() {
     Log::capture(|log| {
         let world = World::with(HostSetup::new(SHOP).observe("ours"));
         set(&world, SHOP, &within(600)).expect("it is done");
         let enforced = config(&world);
         world.write("originlock.toml", format!("{enforced}# somebody's change, not in force yet\n"));
         world.set_clock(Duration::from_secs(601));
-        wait_until("it is said", || log.text().contains("cannot fall back to observe, the host stays enforced"));
+        expect_open_in_memory_alone(&world, log);
+        world.reload().expect("the file is good");
         expect_open(&world, SHOP, false);
-        world.write("originlock.toml", &enforced);
-        world.set_clock(Duration::from_secs(620));
+    });
+}
+
+#[test]
+fn a_fall_back_needs_no_file_that_can_be_loaded() {
+    Log::capture(|log| {
+        let world = World::builder()
+            .host(HostSetup::new(SHOP).observe("ours"))
+            .host(HostSetup::new("blog.example.com").observe("ours"))
+            .start();
+        let before = config(&world);
+        set(&world, SHOP, &within(600)).expect("it is done");
+        let chain = fs::read(world.path("tls/shop.example.com.pem")).expect("a certificate");
+        world.write("tls/shop.example.com.pem", "half written");
+        world.set_clock(Duration::from_secs(601));
+        expect_open_in_memory_alone(&world, log);
+        expect_open(&world, "blog.example.com", true);
+        world.write("tls/shop.example.com.pem", chain);
+        // Another host's change would enforce this one again.
+        let problem = refusal(&world, "blog.example.com", &forced(Mode::Enforce), "file_changed");
+        assert!(problem.detail.contains("`shop.example.com` is in observe, and its file says enforce"), "{problem:?}");
+        let report = set(&world, SHOP, &request(Mode::Observe)).expect("now the file can follow");
+        assert!(report.applied && config(&world) == before, "{}", config(&world));
+        assert!(world.server().view().host(SHOP, None).expect("the host").host.readiness.notices.is_empty());
+    });
+}
+
+#[test]
+fn an_enforce_waits_for_its_confirmation_whatever_order_its_names_are_in() {
+    let mut world = World::with(HostSetup::new(SHOP).also(WWW).observe("ours"));
+    set(&world, SHOP, &within(600)).expect("it is done");
+    world.change_and_reload(|setup| {
+        let host = setup.host(SHOP);
+        host.mode = "enforce".into();
+        host.names.reverse();
+    });
+    let host = world.server().view().host(SHOP, None).expect("the host").host;
+    assert_eq!((host.name.as_str(), host.confirm_by.is_some()), (WWW, true));
+    world.set_clock(Duration::from_secs(601));
+    world.wait_for_metric("originlock_fallbacks_total", 1.0);
+    expect_open(&world, SHOP, true);
+}
+
+#[test]
+fn what_cloudflare_brings_for_other_peoples_names_opens_nothing() {
+    Log::capture(|log| {
+        let tables = "[evidence]\ncloudflare_ranges = \"edge.txt\"\n";
+        let world = World::builder()
+            .top(&format!("default_host = \"{SHOP}\"\n"))
+            .file("edge.txt", "127.0.0.1\n")
+            .tables(tables)
+            .host(HostSetup::new(SHOP).observe("ours"))
+            .start();
+        set(&world, SHOP, &within(600)).expect("it is done");
+        for _ in 0..4 {
+            world.client("attacker.example").expect_refused("certificate_required");
+        }
+        let all = world.server().recent();
+        let attackers = || all.snapshot(0).iter().filter(|recorded| !recorded.outcome.own).count();
+        wait_until("they are recorded", || attackers() == 4);
+        world.set_clock(Duration::from_secs(601));
         world.wait_for_metric("originlock_fallbacks_total", 1.0);
         wait_until("it is said", || log.text().contains("\"originlock.why\":\"not confirmed within 600 s\""));
-        expect_open(&world, SHOP, true);
     });
+}
+
+#[test]
+fn a_trust_that_nobody_has_seen_does_not_come_into_force_with_a_mode() {
+    let world = world_at_the_edge(HostSetup::new(SHOP).observe("ours"));
+    (0..5).for_each(|_| edge_comes(&world, SHOP));
+    // A rotation that is half done: the file is there, the reload is not.
+    world.write("ca/ours.pem", pki().other.certificate_pem());
+    let problem = refusal(&world, SHOP, &request(Mode::Enforce), "file_changed");
+    assert!(problem.detail.contains("what `shop.example.com` trusts is not what is in force"), "{problem:?}");
+    assert!(problem.detail.ends_with("originlock.toml is as it was, the mode has not changed"), "{problem:?}");
+    world.write("ca/ours.pem", pki().ours.certificate_pem());
+    world.write("edge.txt", "127.0.0.2\n");
+    let problem = refusal(&world, SHOP, &request(Mode::Enforce), "file_changed");
+    assert!(problem.detail.contains("the ranges that count as Cloudflare's have changed"), "{problem:?}");
+    assert_eq!(world.metric("originlock_config_generation"), Some(1.0), "nothing came into force");
+    assert_eq!(world.metric("originlock_host_mode{host=\"shop.example.com\",mode=\"enforce\"}"), None);
+    world.write("edge.txt", "127.0.0.1\n");
+    set(&world, SHOP, &request(Mode::Enforce)).expect("it is ready");
+    edge_comes(&world, SHOP);
+}
+
+#[test]
+fn a_file_that_is_not_in_force_stays_so_when_a_mode_changes() {
+    let world = World::builder()
+        .top("include = [\"hosts.d/*.toml\"]\n")
+        .host(HostSetup::new(SHOP).observe("ours"))
+        .file("hosts.d/old.toml", "# empty\n")
+        .start();
+    world.write("hosts.d/new.toml", "# not yet\n");
+    let problem = refusal(&world, SHOP, &forced(Mode::Enforce), "file_changed");
+    assert!(problem.detail.contains("hosts.d/new.toml is new and not in force"), "{problem:?}");
+    fs::remove_file(world.path("hosts.d/new.toml")).expect("a file");
+    fs::remove_file(world.path("hosts.d/old.toml")).expect("a file");
+    let problem = refusal(&world, SHOP, &forced(Mode::Enforce), "file_changed");
+    assert!(problem.detail.contains("hosts.d/old.toml is gone and still in force"), "{problem:?}");
+    expect_open(&world, SHOP, true);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `originlock enforce`, `observe`, `confirm` and `reload` as a person runs them against a running proxy.
 
 use std::fs;
+use std::time::Duration;
 
 use originlock::evidence::report::{HostReport, ModeReport, ProblemReport, ReloadReport};
 use originlock::pki::LeafOptions;
@@ -85,6 +86,23 @@ fn a_host_goes_to_enforce_and_back_and_every_step_is_told() {
     let report: ModeReport = json(&ask(&world, &["observe", SHOP, "-o", "json"]).expect(0));
     assert_eq!((report.from, report.to, report.applied), (Mode::Enforce, Mode::Observe, true));
     world.client(SHOP).get().expect("everyone is let in");
+}
+
+#[test]
+fn a_host_that_failed_and_is_mended_is_enforced_without_force() {
+    let world = world();
+    world.client(SHOP).get().expect("everyone is let in");
+    world.next_handshake();
+    world.set_clock(Duration::from_hours(2));
+    make_ready(&world);
+    ask(&world, &["enforce", SHOP]).expect(3);
+    let said = ask(&world, &["enforce", SHOP, "--window", "1m", "--print"]).expect(0);
+    assert!(said.contains("+client_auth = { mode = \"enforce\""), "{said}");
+    let said = ask(&world, &["enforce", SHOP, "--window", "2d"]);
+    assert!(said.code == 1 && said.stderr.contains("is longer than the configured one"), "{said:?}");
+    let said = ask(&world, &["enforce", SHOP, "--window", "30m"]).expect(0);
+    assert!(said.contains("  ✓ ready\n  ! judged over the last 30 min instead of the last 24 h\n"), "{said}");
+    world.client(SHOP).expect_refused("certificate_required");
 }
 
 #[test]

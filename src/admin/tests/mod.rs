@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::evidence::handshake::HandshakeOutcome;
 use crate::evidence::recorder::tests::outcome;
-use support::{Admin, exchange, json, state, status};
+use support::{Admin, HOST, exchange, json, state, status};
 
 mod changes;
 mod openapi;
@@ -210,4 +210,53 @@ async fn one_address_among_others_does_not_take_every_place() {
         }
     }
     assert!(answer.ends_with(b"200"));
+}
+
+/// Scrapes that take their time would hold up the backends' health checks, which share the admin side's thread.
+#[test]
+fn a_scrape_is_rendered_off_the_admin_sides_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.expect("a runtime").block_on(async {
+        let admin = Admin::start().await;
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let holder = tokio::task::spawn_blocking(move || held.recv());
+        let scrape = admin.get("/metrics");
+        let mut scrape = std::pin::pin!(scrape);
+        let healthy = async {
+            // Each is on a connection of its own, the later one behind the earlier.
+            for _ in 0..10 {
+                assert_eq!(status(&admin.get("/healthz").await), "200");
+            }
+        };
+        tokio::select! {
+            answer = &mut scrape => panic!("rendered on the runtime's thread: {}", status(&answer)),
+            () = healthy => {}
+        }
+        release.send(()).expect("it waits");
+        assert!(scrape.await.contains("originlock_build_info"));
+        holder.await.expect("it ends").expect("released");
+    });
+}
+
+#[tokio::test]
+async fn a_shorter_window_is_judged_over_and_a_longer_one_refused() {
+    let admin = Admin::start().await;
+    for (path, answer) in [
+        (HOST.to_owned(), Ok(86_400)),
+        (format!("{HOST}?window_seconds=1800"), Ok(1800)),
+        (format!("{HOST}?window_seconds=86400"), Ok(86_400)),
+        (format!("{HOST}?window_seconds=86401"), Err("longer than the configured one")),
+        (format!("{HOST}?window_seconds=59"), Err("too short to judge over")),
+        (format!("{HOST}?window_seconds=-1"), Err("invalid")),
+        (format!("{HOST}?window=60"), Err("unknown field")),
+    ] {
+        let said = admin.get(&format!("/api/v1/hosts/{path}")).await;
+        match answer {
+            Ok(seconds) => assert_eq!(json(&said)["evidence"]["window_seconds"], seconds, "{path}"),
+            Err(why) => assert!(status(&said) == "400" && said.contains(why), "{path}: {said}"),
+        }
+    }
+    let all = json(&admin.get("/api/v1/hosts?window_seconds=1800").await);
+    assert_eq!(all["hosts"][0]["evidence"]["window_seconds"], 1800);
+    assert_eq!(status(&admin.get("/api/v1/hosts?window_seconds=1").await), "400");
 }

@@ -16,6 +16,7 @@ use crate::evidence::report::*;
 use crate::policy::client_auth::Mode;
 
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_001);
+const WINDOW: Duration = Duration::from_hours(24);
 pub(super) const HOST: &str = "shop.example.com";
 
 /// Knows one host with two names. Whoever holds the lock holds up every reload.
@@ -50,6 +51,11 @@ fn host() -> HostReport {
     }
 }
 
+fn judged_over(window: Option<Duration>) -> HostReport {
+    let window_seconds = window.unwrap_or(WINDOW).as_secs();
+    HostReport { evidence: EvidenceReport { window_seconds, ..EvidenceReport::default() }, ..host() }
+}
+
 fn ready() -> readiness::Readiness {
     readiness::Readiness { ready: true, shortfalls: Vec::new(), notices: Vec::new() }
 }
@@ -70,14 +76,14 @@ impl View for Stub {
         }
     }
 
-    fn hosts(&self) -> HostsReport {
-        HostsReport { at: NOW, hosts: vec![host()] }
+    fn hosts(&self, window: Option<Duration>) -> HostsReport {
+        HostsReport { at: NOW, hosts: vec![judged_over(window)] }
     }
 
-    fn host(&self, name: &str) -> Option<HostDetail> {
+    fn host(&self, name: &str, window: Option<Duration>) -> Option<HostDetail> {
         self.first_name(name)?;
         Some(HostDetail {
-            host: host(),
+            host: judged_over(window),
             last_hour: Vec::new(),
             last_week: Vec::new(),
             by_name: BTreeMap::new(),
@@ -97,6 +103,10 @@ impl View for Stub {
 
     fn first_name(&self, name: &str) -> Option<String> {
         host().names.iter().any(|known| known == name).then(|| HOST.to_owned())
+    }
+
+    fn window(&self, name: &str) -> Option<Duration> {
+        self.first_name(name).map(|_| WINDOW)
     }
 
     fn network(&self, address: IpAddr) -> Network {

@@ -72,14 +72,20 @@ async fn try_turn(demo: &Demo, turn: &Turn) -> Result<(), BoxError> {
             Ok(())
         }
         Turn::Ready(expected) => {
-            let readiness = demo.server.view().host(WALK).ok_or("the host is unknown")?.host.readiness;
+            let readiness = demo.server.view().host(WALK, None).ok_or("the host is unknown")?.host.readiness;
             match readiness.ready == *expected {
                 true => Ok(()),
                 false => Err(format!("expected was {expected}, the verdict is {readiness:?}").into()),
             }
         }
         Turn::Mode(mode) => {
-            let request = ModeRequest { mode: *mode, force: false, dry_run: false, confirm_within_seconds: None };
+            let request = ModeRequest {
+                mode: *mode,
+                force: false,
+                dry_run: false,
+                confirm_within_seconds: None,
+                window_seconds: None,
+            };
             let report = demo.server.walk().set_mode(WALK, &request, "the demonstration");
             let report = report.map_err(|problem| problem.detail)?;
             match report.applied && report.checks.iter().all(|check| check.passed) {

@@ -1,79 +1,102 @@
 //! An `enforce` that takes itself back unless somebody confirms it. It fails open, so it is asked for each time and loud.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Walk;
-use crate::clock::Timestamp;
+use super::tally::Tally;
+use crate::clock::{Clock, Timestamp};
+use crate::evidence::ledger::DEFAULT_NAME;
 use crate::evidence::network::Network;
+use crate::evidence::report::ModeRequest;
+use crate::hostname::HostPattern;
 use crate::policy::client_auth::Mode;
-use crate::policy::verdict::Decision;
+use crate::snapshot::Snapshot;
+use crate::snapshot::host::Host;
 
 /// How often it is looked whether time is up.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long after a fall back that failed the next one is tried.
-const RETRY: Duration = Duration::from_secs(10);
 /// Fewer handshakes that fail may be one edge server's mistake.
 const FEWEST_REFUSED: u64 = 3;
 
-/// The hosts whose `enforce` waits for a confirmation.
+/// The names whose `enforce` waits for a confirmation.
 #[derive(Debug, Default)]
 pub struct Confirmations(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    hosts: BTreeMap<String, Pending>,
+    /// No two share a name.
+    pending: Vec<Pending>,
     /// Whether a thread watches.
     watched: bool,
 }
 
-/// An `enforce` that wants to be confirmed, and how it goes.
+/// An `enforce` that wants to be confirmed, and how it goes. It is known by its names in any order: a reload may have
+/// them change their places, their company and their host.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     within: Duration,
     deadline: Timestamp,
-    /// The last handshake that was looked at.
-    seen: u64,
+    /// The same moment for whom the time of day may jump.
+    ends: Instant,
+    tally: Tally,
     failing_share: f64,
     verified: u64,
     refused: u64,
-    last_refusal: String,
-    /// After a fall back that failed.
-    not_before: Option<Timestamp>,
 }
 
 impl Pending {
-    /// Falls back at `deadline`, which is `within` from now, or when more than `failing_share` of Cloudflare's handshakes
-    /// after number `after` are refused.
-    pub(super) fn new(within: Duration, deadline: Timestamp, after: u64, failing_share: f64) -> Self {
-        let last_refusal = String::new();
-        Self { within, deadline, seen: after, failing_share, verified: 0, refused: 0, last_refusal, not_before: None }
+    /// Falls back at `deadline`, which is `within` from now, or when more than `failing_share` of the handshakes that
+    /// `tally` counts are refused.
+    pub(super) fn new(within: Duration, deadline: Timestamp, tally: Tally, failing_share: f64) -> Self {
+        Self { within, deadline, ends: Instant::now() + within, tally, failing_share, verified: 0, refused: 0 }
+    }
+
+    /// The system's clock may be set while somebody waits; time goes on all the same.
+    fn is_over(&self, clock: &Clock) -> bool {
+        match clock {
+            Clock::System => Instant::now() >= self.ends,
+            Clock::Manual(_) => clock.now() >= self.deadline,
+        }
+    }
+
+    fn is_about(&self, names: &[HostPattern]) -> bool {
+        self.tally.names().any(|name| names.contains(name))
+    }
+
+    /// Whether too many are refused.
+    fn is_failing(&self) -> bool {
+        let all = self.verified + self.refused;
+        self.refused >= FEWEST_REFUSED && self.refused as f64 / all as f64 > self.failing_share
     }
 }
 
 impl Confirmations {
-    /// Until when `host`, the first of its names, wants to be confirmed.
-    pub fn deadline(&self, host: &str) -> Option<Timestamp> {
-        self.lock().hosts.get(host).map(|pending| pending.deadline)
+    /// Until when a host of these names wants to be confirmed.
+    pub fn deadline(&self, names: &[HostPattern]) -> Option<Timestamp> {
+        self.lock().pending.iter().find(|pending| pending.is_about(names)).map(|pending| pending.deadline)
     }
 
-    /// `host` waits from now on.
-    pub(super) fn wait_for(&self, host: &str, pending: Pending) {
-        self.lock().hosts.insert(host.to_owned(), pending);
+    /// Waits from now on.
+    pub(super) fn wait_for(&self, pending: Pending) {
+        self.lock().pending.push(pending);
     }
 
-    /// `host` does not wait any longer. Whether it did.
-    pub(super) fn forget(&self, host: &str) -> bool {
-        self.lock().hosts.remove(host).is_some()
+    /// `names` do not wait any longer. Whether any did.
+    pub(super) fn release(&self, names: &[HostPattern]) -> bool {
+        let mut waiting = self.lock();
+        let did = waiting.pending.iter().any(|pending| pending.is_about(names));
+        waiting.keep(|name| !names.contains(name));
+        did
     }
 
     /// Nobody is left who could confirm or fall back.
     pub(super) fn end(&self) {
-        for host in std::mem::take(&mut self.lock().hosts).into_keys() {
+        for pending in std::mem::take(&mut self.lock().pending) {
+            let host = pending.tally.names().next().map(ToString::to_string);
             warn!(originlock.host = host, "ends before enforce was confirmed; it stays enforced with the next start");
         }
     }
@@ -85,8 +108,16 @@ impl Confirmations {
     /// Lets the watching end if nobody waits.
     fn is_over(&self) -> bool {
         let mut waiting = self.lock();
-        waiting.watched = !waiting.hosts.is_empty();
+        waiting.watched = !waiting.pending.is_empty();
         !waiting.watched
+    }
+}
+
+impl Waiting {
+    /// Has the names that `keep` does not pick wait no longer.
+    fn keep(&mut self, keep: impl Fn(&HostPattern) -> bool) {
+        self.pending.iter_mut().for_each(|pending| pending.tally.retain(&keep));
+        self.pending.retain(|pending| !pending.tally.is_empty());
     }
 }
 
@@ -116,74 +147,133 @@ pub(super) fn watch(confirmations: &Arc<Confirmations>, walk: Weak<Walk>) {
 
 impl Walk {
     fn look_at_confirmations(&self) {
-        let hosts: Vec<_> = self.confirmations.lock().hosts.keys().cloned().collect();
-        for host in hosts {
-            if !self.is_enforced(&host) {
-                // A reload has done it.
-                if self.confirmations.forget(&host) {
-                    info!(originlock.host = host, "is not enforced any more; nothing is left to confirm");
-                }
-                continue;
-            }
-            self.count_handshakes(&host);
-            if let Some(why) = self.why_to_fall_back(&host) {
-                match self.fall_back(&host, &why) {
-                    true => drop(self.confirmations.forget(&host)),
-                    false => {
-                        self.with(&host, |pending| pending.not_before = Some(self.shared.clock.now().after(RETRY)))
-                    }
-                }
-            }
+        self.release_unenforced();
+        for (names, why) in self.due() {
+            self.fall_back(&names, &why);
         }
     }
 
-    fn is_enforced(&self, host: &str) -> bool {
+    /// A reload may have done what was waited for.
+    fn release_unenforced(&self) {
         let snapshot = self.shared.current.load();
-        snapshot.all.iter().any(|known| *known.name == *host && known.client_auth.mode() == Mode::Enforce)
-    }
-
-    fn with(&self, host: &str, change: impl FnOnce(&mut Pending)) {
-        if let Some(pending) = self.confirmations.lock().hosts.get_mut(host) {
-            change(pending);
-        }
-    }
-
-    /// What came from Cloudflare since it is enforced.
-    fn count_handshakes(&self, host: &str) {
-        self.with(host, |pending| {
-            for recorded in self.shared.observer.recent().snapshot(pending.seen) {
-                pending.seen = recorded.sequence;
-                let outcome = &recorded.outcome;
-                let is_of_host = outcome.host.as_deref() == Some(host) && outcome.mode == Some(Mode::Enforce);
-                let from_cloudflare = !outcome.own && self.view.network(outcome.peer.ip()) == Network::Cloudflare;
-                if !is_of_host || !outcome.is_judged() || !from_cloudflare {
-                    continue;
-                }
-                match outcome.decision {
-                    Decision::Admit => pending.verified += 1,
-                    Decision::Refuse => {
-                        pending.refused += 1;
-                        pending.last_refusal = format!("{} from {}", outcome.reason.label(), outcome.peer.ip());
-                    }
-                }
+        let enforced =
+            |name: &HostPattern| snapshot.hosts.get(name).is_some_and(|host| host.client_auth.mode() == Mode::Enforce);
+        self.confirmations.lock().keep(|name| {
+            let stays = enforced(name);
+            if !stays {
+                info!(originlock.host = %name, "is not enforced any more; nothing is left to confirm");
             }
+            stays
         });
     }
 
-    fn why_to_fall_back(&self, host: &str) -> Option<String> {
-        let pending = self.confirmations.lock().hosts.get(host).cloned()?;
-        let now = self.shared.clock.now();
-        if pending.not_before.is_some_and(|moment| now < moment) {
-            return None;
+    /// The names that have to fall back, and why.
+    fn due(&self) -> Vec<(Vec<HostPattern>, String)> {
+        let mut waiting = self.confirmations.lock();
+        let due = waiting.pending.iter_mut().filter_map(|pending| {
+            let more = pending.tally.more(self.shared.observer.ledger());
+            pending.verified += more.admitted;
+            pending.refused += more.refused;
+            Some((pending.tally.names().cloned().collect(), self.why_to_fall_back(pending)?))
+        });
+        due.collect()
+    }
+
+    fn why_to_fall_back(&self, pending: &Pending) -> Option<String> {
+        if pending.is_failing() {
+            let (all, refused) = (pending.verified + pending.refused, pending.refused);
+            let last = self.last_refusal(pending).map(|last| format!(", the last {last}")).unwrap_or_default();
+            return Some(format!("{refused} of {all} handshakes from Cloudflare were refused{last}"));
         }
-        let all = pending.verified + pending.refused;
-        let share = pending.refused as f64 / all.max(1) as f64;
-        if pending.refused >= FEWEST_REFUSED && share > pending.failing_share {
-            let Pending { refused, last_refusal, .. } = pending;
-            return Some(format!(
-                "{refused} of {all} handshakes from Cloudflare were refused, the last {last_refusal}"
-            ));
+        let over = pending.is_over(&self.shared.clock);
+        over.then(|| format!("not confirmed within {} s", pending.within.as_secs()))
+    }
+
+    fn last_refusal(&self, pending: &Pending) -> Option<String> {
+        let (snapshot, now) = (self.shared.current.load(), self.shared.clock.now());
+        let host = snapshot.hosts.get(pending.tally.names().next()?)?;
+        let by_name = self.shared.observer.ledger().evidence(&host.name, host.gate.window, now);
+        let of_names = by_name.iter().filter(|(name, _)| *name != DEFAULT_NAME);
+        let failures = of_names.flat_map(|(_, evidence)| &evidence.failures);
+        let from_cloudflare = failures.filter(|((network, _), _)| *network == Network::Cloudflare);
+        let ((_, reason), both) = from_cloudflare.max_by_key(|(_, both)| both.last.at)?;
+        Some(format!("{} from {}", reason.label(), both.last.peer.ip()))
+    }
+
+    /// Back to *observe*, because nobody confirmed or because Cloudflare's handshakes fail: in the file and in force, or
+    /// where the file cannot be changed in force alone.
+    fn fall_back(&self, names: &[HostPattern], why: &str) {
+        let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.confirmations.deadline(names).is_none() {
+            // Somebody was faster.
+            return;
         }
-        (now >= pending.deadline).then(|| format!("not confirmed within {} s", pending.within.as_secs()))
+        let request = ModeRequest {
+            mode: Mode::Observe,
+            force: false,
+            dry_run: false,
+            confirm_within_seconds: None,
+            window_seconds: None,
+        };
+        for host in enforced(&self.shared.current.load(), names) {
+            match self.change(&host.name, &request, "confirm-within") {
+                // A reload has done it.
+                Ok(changed) if !changed.report.applied => continue,
+                Ok(_) => error!(originlock.host = &*host.name, originlock.why = why, "fell back to observe"),
+                Err(problem) => {
+                    self.reloader().open(&self.shared, &host.names);
+                    error!(
+                        originlock.host = &*host.name,
+                        originlock.why = why,
+                        originlock.file = %host.mode_place.file.path.display(),
+                        error = problem.detail,
+                        "fell back to observe in memory alone: the file still says enforce, and so do the next reload and \
+                         start; change it by hand"
+                    );
+                }
+            }
+            self.shared.observer.metrics().fell_back();
+        }
+        self.confirmations.release(names);
+    }
+}
+
+fn enforced(snapshot: &Snapshot, names: &[HostPattern]) -> Vec<Arc<Host>> {
+    let about = |host: &&Arc<Host>| host.names.iter().any(|name| names.contains(name));
+    let enforced = snapshot.all.iter().filter(|host| host.client_auth.mode() == Mode::Enforce);
+    enforced.filter(about).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::ledger::Ledger;
+
+    fn pending(names: &[&str], within: Duration, deadline: Timestamp) -> Pending {
+        let names: Vec<_> = names.iter().map(|name| HostPattern::parse(name).expect("a name")).collect();
+        Pending::new(within, deadline, Tally::new(&Ledger::default(), &names), 0.0)
+    }
+
+    #[test]
+    fn the_end_does_not_move_with_the_time_of_day() {
+        let (past, future) = (Timestamp::from_seconds(0), Timestamp::MAX);
+        let (over, hour) = (Duration::ZERO, Duration::from_hours(1));
+        assert!(pending(&["a.example"], over, future).is_over(&Clock::System), "the clock was set back");
+        assert!(!pending(&["a.example"], hour, past).is_over(&Clock::System), "the clock was set forward");
+        let (before, after) = (Timestamp::from_seconds(9), Timestamp::from_seconds(10));
+        for (now, is_over) in [(before, false), (after, true)] {
+            assert_eq!(pending(&["a.example"], hour, after).is_over(&Clock::manual(now)), is_over, "a story's clock");
+        }
+    }
+
+    #[test]
+    fn one_name_of_several_may_wait_no_longer() {
+        let waits = Confirmations::default();
+        let name = |name: &str| [HostPattern::parse(name).expect("a name")];
+        waits.wait_for(pending(&["a.example", "b.example"], Duration::ZERO, Timestamp::MAX));
+        assert!(waits.release(&name("a.example")) && !waits.release(&name("a.example")));
+        assert_eq!(waits.deadline(&name("a.example")), None);
+        assert_eq!(waits.deadline(&name("b.example")), Some(Timestamp::MAX));
+        assert!(waits.release(&name("b.example")) && waits.is_over());
     }
 }

@@ -1,11 +1,13 @@
 //! Changing a host's mode safely: is it ready, the one word in the operator's file, the reload, the look whether it came out as
 //! meant. And back, by itself, where that was asked for.
 
+mod apply;
 mod check;
 mod confirm;
+mod drift;
 mod problem;
+mod tally;
 
-use std::fs;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -15,15 +17,14 @@ use tracing::{error, info, warn};
 pub use self::confirm::Confirmations;
 use self::confirm::Pending;
 use self::problem::Problem;
+use self::tally::Tally;
 use super::reload::{ReloadError, Reloader};
 use super::views;
 use crate::admin::control::{Control, View};
 use crate::clock::Timestamp;
-use crate::config::edit::{self, Edited};
-use crate::config::model::Config;
-use crate::config::replace::replace;
+use crate::config::edit;
 use crate::evidence::report::{CheckReport, HostReport, ModeReport, ModeRequest, ReloadReport};
-use crate::hostname::Hostname;
+use crate::hostname::{HostPattern, Hostname};
 use crate::policy::client_auth::Mode;
 use crate::proxy::worker::Shared;
 
@@ -47,8 +48,11 @@ pub struct Walk {
 /// What a change of mode came to, before it was looked at.
 struct Changed {
     report: ModeReport,
+    names: Vec<HostPattern>,
     /// The last handshake before the change.
     before: u64,
+    /// What enforcing does from then on.
+    tally: Tally,
     /// The share of Cloudflare's handshakes that may fail.
     failing_share: f64,
 }
@@ -98,17 +102,17 @@ impl Walk {
         let mut reloader = self.reloader();
         let config = reloader.in_force();
         let host = config.host(name).ok_or_else(|| self.unknown(name))?;
-        let readiness = self.view.host(name).ok_or_else(|| self.unknown(name))?.host.readiness;
-        let names: Vec<_> = host.names.iter().map(|name| name.value.to_string()).collect();
+        let window = request.window_seconds.map(Duration::from_secs);
+        let readiness = self.view.host(name, window).ok_or_else(|| self.unknown(name))?.host.readiness;
+        let patterns: Vec<_> = host.names.iter().map(|name| name.value.clone()).collect();
+        let names: Vec<_> = patterns.iter().map(ToString::to_string).collect();
         let edited = edit::set_mode(&config, host, request.mode).map_err(|error| problem::edit(&error))?;
         let (from, to) = (host.client_auth.mode.value, request.mode);
         let too_early = to == Mode::Enforce && !readiness.ready;
         if too_early && from != to && !request.force && !request.dry_run {
             return Err(problem::not_ready(&names[0], readiness));
         }
-        let before = self.shared.observer.recent().last_sequence();
-        let failing_share = host.gate.failing_share;
-        let mut report = ModeReport {
+        let report = ModeReport {
             host: names[0].clone(),
             names,
             from,
@@ -119,63 +123,36 @@ impl Walk {
             forced: false,
             readiness,
             checks: Vec::new(),
-            confirm_by: self.confirmations.deadline(&host.names[0].value.to_string()),
+            confirm_by: self.confirmations.deadline(&patterns),
         };
-        if from == to || request.dry_run {
-            return Ok(Changed { report, before, failing_share });
-        }
-        unchanged_on_disk(&config)?;
-        report.forced = too_early;
-        self.put_in_force(&mut reloader, &edited, &report, by)?;
-        report.applied = true;
-        log(&report, by);
-        Ok(Changed { report, before, failing_share })
-    }
-
-    /// Writes the file and reloads; where the reload is refused, the old text comes back.
-    fn put_in_force(
-        &self,
-        reloader: &mut Reloader,
-        edited: &Edited,
-        wanted: &ModeReport,
-        by: &str,
-    ) -> Result<(), Problem> {
-        let (path, old) = (&edited.file.path, &edited.file.text);
-        if let Err(error) = replace(path, old, &edited.text) {
-            // Whoever asked may make the change instead, and only a reload will then be seen here.
-            warn!(
-                originlock.host = wanted.host,
-                originlock.mode = wanted.to.label(),
-                originlock.forced = wanted.forced,
-                originlock.by = by,
-                error = &error as &dyn std::error::Error,
-                "a change of mode was asked for and not written"
-            );
-            return Err(problem::replace(&error, edited, wanted.source.clone()));
-        }
-        let Err(ReloadError(problems)) = reloader.reload(&self.shared, by) else { return Ok(()) };
-        let restored = match replace(path, &edited.text, old) {
-            Ok(()) => format!("{} is as it was, the mode has not changed:", path.display()),
-            Err(error) => {
-                error!(
-                    error = &error as &dyn std::error::Error,
-                    "a change of mode could not be taken back; the next reload or start will take it"
-                );
-                format!("the mode has not changed, but {error}: the next reload or start will change it:")
-            }
+        let observer = &self.shared.observer;
+        let mut changed = Changed {
+            report,
+            before: observer.recent().last_sequence(),
+            tally: Tally::new(observer.ledger(), &patterns),
+            names: patterns,
+            failing_share: host.gate.failing_share,
         };
-        Err(problem::bad_configuration(&problems, Some(restored)))
+        // What fell back in memory alone is in its mode already, and its file is not.
+        if (from == to && edited.diff.is_empty()) || request.dry_run {
+            return Ok(changed);
+        }
+        changed.report.forced = too_early;
+        self.put_in_force(&mut reloader, &edited, &changed.report, by)?;
+        changed.report.applied = true;
+        log(&changed.report, request.window_seconds, by);
+        Ok(changed)
     }
 
     /// The proxy looks at itself.
-    fn checks(&self, name: &str, changed: &Changed) -> Vec<CheckReport> {
+    fn checks(&self, name: &str, changed: &mut Changed) -> Vec<CheckReport> {
         let snapshot = self.shared.current.load();
         let Some(host) = snapshot.all.iter().find(|host| *host.name == changed.report.host) else { return Vec::new() };
         let address = self.addresses.get().and_then(|addresses| addresses.first());
         let mut checks =
             address.map(|address| check::connect_to_self(&self.shared, *address, host)).unwrap_or_default();
         if host.client_auth.mode() == Mode::Enforce {
-            checks.push(check::wait_for_edge(&self.shared, &*self.view, host, changed.before));
+            checks.push(check::wait_for_edge(&self.shared, &*self.view, host, changed.before, &mut changed.tally));
         }
         for failed in checks.iter().filter(|check| !check.passed) {
             error!(
@@ -198,34 +175,6 @@ impl Walk {
         });
         problem::unknown_host(name, wildcard)
     }
-
-    /// Back to *observe*, because nobody confirmed or because Cloudflare's handshakes fail. Says whether it is done with.
-    fn fall_back(&self, host: &str, why: &str) -> bool {
-        let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.confirmations.deadline(host).is_none() {
-            // Somebody was faster.
-            return true;
-        }
-        let request = ModeRequest { mode: Mode::Observe, force: false, dry_run: false, confirm_within_seconds: None };
-        match self.change(host, &request, "confirm-within") {
-            // A reload has done it.
-            Ok(changed) if !changed.report.applied => true,
-            Ok(_) => {
-                self.shared.observer.metrics().fell_back();
-                error!(originlock.host = host, originlock.why = why, "fell back to observe");
-                true
-            }
-            Err(problem) => {
-                error!(
-                    originlock.host = host,
-                    originlock.why = why,
-                    error = problem.detail,
-                    "cannot fall back to observe, the host stays enforced"
-                );
-                false
-            }
-        }
-    }
 }
 
 impl Control for Walk {
@@ -238,15 +187,15 @@ impl Control for Walk {
         }
         let host = changed.report.host.clone();
         match (changed.report.applied, within) {
-            (true, _) => drop(self.confirmations.forget(&host)),
+            (true, _) => drop(self.confirmations.release(&changed.names)),
             (false, Some(_)) => return Err(problem::nothing_to_fall_back_from(&host)),
             (false, None) => {}
         }
         if let Some(within) = within {
             let deadline = Timestamp::from_seconds(self.shared.clock.now().after(within).seconds());
             changed.report.confirm_by = Some(deadline);
-            let pending = Pending::new(within, deadline, changed.before, changed.failing_share);
-            self.confirmations.wait_for(&host, pending);
+            let pending = Pending::new(within, deadline, changed.tally.clone(), changed.failing_share);
+            self.confirmations.wait_for(pending);
             warn!(
                 originlock.host = host,
                 originlock.confirm_by = %deadline,
@@ -255,15 +204,16 @@ impl Control for Walk {
             );
             confirm::watch(&self.confirmations, Weak::clone(&self.myself));
         }
-        changed.report.checks = self.checks(&host, &changed);
+        changed.report.checks = self.checks(&host, &mut changed);
         Ok(changed.report)
     }
 
     fn confirm(&self, name: &str, by: &str) -> Result<HostReport, Problem> {
         // Not while it is falling back.
         let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.view.host(name).ok_or_else(|| self.unknown(name))?;
-        if !self.confirmations.forget(&found.host.name) {
+        let found = self.view.host(name, None).ok_or_else(|| self.unknown(name))?;
+        let names: Vec<_> = found.host.names.iter().filter_map(|name| HostPattern::parse(name).ok()).collect();
+        if !self.confirmations.release(&names) {
             return Err(problem::nothing_to_confirm(&found.host.name));
         }
         info!(originlock.host = found.host.name, originlock.by = by, "enforce confirmed");
@@ -292,18 +242,7 @@ fn confirm_within(request: &ModeRequest) -> Result<Option<Duration>, Problem> {
     Ok(Some(Duration::from_secs(seconds)))
 }
 
-/// A reload takes whatever lies on the disk. Only what is in force already may lie there beside the change of mode.
-fn unchanged_on_disk(config: &Config) -> Result<(), Problem> {
-    for source in &config.sources {
-        let same = fs::read(&source.path).is_ok_and(|bytes| bytes == source.text.as_bytes());
-        if !same {
-            return Err(problem::file_changed(format!("{} has changed since it was loaded", source.path.display())));
-        }
-    }
-    Ok(())
-}
-
-fn log(report: &ModeReport, by: &str) {
+fn log(report: &ModeReport, window_seconds: Option<u64>, by: &str) {
     let (from, to) = (report.from.label(), report.to.label());
     match report.to {
         Mode::Enforce if report.forced => warn!(
@@ -311,6 +250,7 @@ fn log(report: &ModeReport, by: &str) {
             originlock.from = from,
             originlock.mode = to,
             originlock.by = by,
+            originlock.window_seconds = window_seconds,
             "mode changed by force: the host is not ready"
         ),
         Mode::Enforce => info!(
@@ -318,6 +258,7 @@ fn log(report: &ModeReport, by: &str) {
             originlock.from = from,
             originlock.mode = to,
             originlock.by = by,
+            originlock.window_seconds = window_seconds,
             "mode changed"
         ),
         // This opens.

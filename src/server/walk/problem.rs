@@ -94,7 +94,7 @@ pub(super) fn file_changed(detail: String) -> Problem {
 
 /// The files on the disk cannot be put in force. `restored`: of a change of mode, what became of the file.
 pub(super) fn bad_configuration(problems: &Problems, restored: Option<String>) -> Problem {
-    let mut detail = restored.map(|restored| format!("{restored}\n")).unwrap_or_default();
+    let mut detail = restored.map(|restored| format!("{restored}:\n")).unwrap_or_default();
     detail += problems.to_string().trim_end();
     let next_step = "correct it; `originlock check` shows the same without a reload";
     let title = "the configuration on the disk cannot be used, the old one stays in force";

@@ -9,7 +9,7 @@ use prometheus::{IntGaugeVec, Registry};
 use super::OTHER_HOST;
 use super::register::gauges;
 use crate::clock::{Clock, Timestamp};
-use crate::evidence::ledger::{Ledger, Scope};
+use crate::evidence::ledger::{DEFAULT_NAME, Ledger, Scope};
 use crate::evidence::network::Network;
 use crate::evidence::tally::Evidence;
 use crate::policy::client_auth::Mode;
@@ -87,11 +87,12 @@ impl EvidenceGauges {
         for (host, mode) in hosts {
             modes.with_label_values(&[host, mode.label()]).set(1);
             let Some((ledger, clock)) = self.ledger.get() else { continue };
-            let Some(Scope { trust, window }) = ledger.scope(host) else { continue };
+            let Some(Scope { trust, window, names }) = ledger.scope(host) else { continue };
             windows.with_label_values(&[host]).set(whole(window.as_secs()));
-            let by_name = ledger.evidence(host, window, clock.now());
-            if by_name.len() <= left {
-                left -= by_name.len();
+            // Looked at before the evidence is: adding it up is the costly part.
+            if names <= left {
+                left -= names;
+                let by_name = ledger.evidence(host, window, clock.now());
                 self.set_host(host, &trust.to_string()[..TRUST_DIGITS], by_name);
             }
         }
@@ -115,7 +116,10 @@ impl EvidenceGauges {
                 let labels = [host, &name, network.label(), reason.label()];
                 self.last_failure.with_label_values(&labels).set(both.last.at.seconds());
             }
-            whole_host.merge(evidence);
+            // What asked for another name is anyone's to send.
+            if name != DEFAULT_NAME {
+                whole_host.merge(evidence);
+            }
         }
         self.edges.with_label_values(&[host, trust]).set(whole(whole_host.edges.count()));
         if let Some(not_after) = first_end(&whole_host) {

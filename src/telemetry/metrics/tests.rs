@@ -171,3 +171,34 @@ fn evidence_is_shown_for_as_many_names_as_have_room() {
     assert_eq!(count(&text, "originlock_host_mode{"), 3);
     assert_eq!(count(&text, "originlock_evidence_window_seconds{host=\"a.example\"} 3600"), 1);
 }
+
+#[test]
+fn addresses_that_asked_for_none_of_the_hosts_names_are_not_its_edges() {
+    let metrics = Metrics::new(3);
+    let ledger = Arc::new(Ledger::default());
+    let now = Timestamp::from_seconds(1_800_000_000);
+    let trust = Some(TrustDigest([0xab; 32]));
+    let subject = Subject {
+        host: "a.example".into(),
+        names: vec![HostPattern::parse("a.example").expect("a pattern")],
+        is_default: true,
+        trust,
+        window: Duration::from_hours(1),
+    };
+    ledger.adopt(&[subject], now);
+    for (name, address) in [("a.example", "172.64.1.1:1"), ("other.example", "172.64.1.2:1")] {
+        let peer = address.parse().expect("an address");
+        let verified = HandshakeOutcome { reason: Reason::Verified, trust, peer, at: now, ..outcome(name) };
+        ledger.record(&verified);
+    }
+    metrics.host("a.example", Mode::Observe);
+    metrics.commit_hosts();
+    metrics.follow(ledger, Clock::manual(now));
+    let text = metrics.render();
+    assert_eq!(
+        count(&text, "originlock_evidence_edge_addresses{host=\"a.example\",trust=\"abababababababab\"} 1"),
+        1,
+        "{text}"
+    );
+    assert_eq!(count(&text, "originlock_evidence_handshakes{host=\"a.example\",name=\"default\""), 1, "{text}");
+}
