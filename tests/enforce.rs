@@ -29,6 +29,8 @@ impl Proxy {
         let options = CaOptions { common_name: "ours".into(), key_type: KeyType::default(), validity };
         let (ca, issued) = Ca::create(&options).expect("a CA");
         write_pair(&path.join("ca.pem"), &path.join("ca.key"), &issued).expect("files");
+        let (_, other) = Ca::create(&options).expect("a CA");
+        write_pair(&path.join("other-ca.pem"), &path.join("other-ca.key"), &other).expect("files");
         let site = ca.issue(&LeafOptions::server(&["shop.example.com"], validity)).expect("a leaf");
         write_pair(&path.join("site.pem"), &path.join("site.key"), &site).expect("files");
         fs::create_dir(path.join("run")).expect("a folder");
@@ -118,5 +120,23 @@ fn what_the_proxy_may_not_write_the_command_writes_or_prints() {
 
     let observed = proxy.originlock("observe shop.example.com");
     assert!(observed.status.success(), "{observed:?}");
+    assert_eq!(proxy.text(), before);
+
+    // A CA that is replaced and not loaded would come into force with the mode, judged by nobody.
+    fs::copy(proxy.folder.path().join("other-ca.pem"), &broken).expect("root may");
+    let refused = proxy.originlock("enforce shop.example.com --force");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("readiness was judged without it"), "{refused:?}");
+    assert_eq!(proxy.text(), before);
+    let status = proxy.originlock("status");
+    let said = String::from_utf8_lossy(&status.stdout);
+    assert!(said.contains("shop.example.com  observe"), "{said}");
+
+    // Whoever owns the folder could have root write elsewhere.
+    chown(proxy.folder.path(), Some(NOBODY), None).expect("root may");
+    fs::set_permissions(proxy.config(), Permissions::from_mode(0o444)).expect("root may");
+    let refused = proxy.originlock("enforce shop.example.com --force");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("belongs to user 65534"), "{refused:?}");
     assert_eq!(proxy.text(), before);
 }

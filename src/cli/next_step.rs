@@ -21,15 +21,18 @@ const NEXT_STEPS: [(&str, &str); 8] = [
     ),
     (
         "not_ready",
-        "`originlock explain HOST` says why handshakes fail; to enforce nevertheless, and cut off whoever does not \
-         verify: --force",
+        "`originlock explain HOST` says why handshakes fail, `originlock ready HOST --wait 10m` waits for more of them; \
+         --force enforces nevertheless, and cuts off whoever does not verify",
     ),
     (
         "not_writable",
         "call this as someone who may write that file, with -c FILE of the configuration; or print the change with \
          --print, make it where the file comes from, and `originlock reload`",
     ),
-    ("file_changed", "`originlock reload` first, so that the change of mode is the only change"),
+    (
+        "file_changed",
+        "`originlock reload`, and see with `originlock ready` what it brought, so that the mode is the only change",
+    ),
     ("nothing_to_confirm", "`originlock status` shows the mode; enforce it again if it fell back"),
     ("too_slow", "`originlock status` shows what became of it"),
 ];

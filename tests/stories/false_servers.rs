@@ -108,6 +108,7 @@ fn enforce(named: &Path, own: &Path, reload: Option<(u16, String)>) -> (Ran, Fal
     let server = FalseServer::start(move |head| match head {
         head if head.contains("/mode ") => Some((409, refusal.clone())),
         head if head.contains("/reload ") => reload.clone(),
+        head if head.contains("/hosts ") => Some((200, r#"{"at":"2026-11-23T10:00:00Z","hosts":[]}"#.to_owned())),
         _ => Some((200, status.clone())),
     });
     let ran = run(&["enforce", SHOP, "--admin", &server.url(), "-c", own.to_str().expect("a path")]);

@@ -53,7 +53,7 @@ fn a_host_goes_to_enforce_and_back_and_every_step_is_told() {
     let world = world();
     let said = ask(&world, &["enforce", WWW]).expect(3);
     assert!(said.starts_with("✗ shop.example.com is not ready\n"), "{said}");
-    let next = "`originlock explain shop.example.com` says why handshakes fail;";
+    let next = "`originlock explain shop.example.com` says why handshakes fail,";
     assert!(said.contains(next) && said.contains("--force"), "{said}");
     let problem: ProblemReport = json(&ask(&world, &["enforce", WWW, "-o", "json"]).expect(3));
     assert!(problem.kind == "not_ready" && !problem.readiness.expect("why").shortfalls.is_empty());

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 
 use super::{Asked, ask};
 use crate::cli::admin::Admin;
@@ -39,22 +39,15 @@ pub(super) fn change(
             "this command does not write there: {folder} belongs to user {owner}, who could have it write elsewhere"
         ));
     }
-    let judged = trust(admin, name)?;
+    let before = trust_of(admin, name)?;
     if let Err(error) = replace(path, old, &edited.text) {
         return refused(&format!("{error}, by this command"));
     }
     if let Some(refused) = reload_or_restore(admin, &edited)? {
         return Ok(Asked::Refused(refused));
     }
-    if judged.is_some() && trust(admin, name)? != judged {
-        replace(path, &edited.text, old).with_context(|| {
-            format!("what `{name}` trusts has changed with the mode, and neither could be taken back")
-        })?;
-        ask(admin, |client| client.reload())?;
-        bail!(
-            "what `{name}` trusts changed with this reload, and was not what its readiness was judged by: the mode is as it \
-             was; look at the CA's files, and let evidence gather anew"
-        );
+    if request.mode == Mode::Enforce && trust_of(admin, name)? != before {
+        return judged_under_another_trust(admin, name, &edited);
     }
     // It is in that mode already, so it is only looked at.
     let looked_at = ask(admin, |client| client.set_mode(name, request))
@@ -66,11 +59,6 @@ pub(super) fn change(
         }
         refused @ Asked::Refused(_) => refused,
     })
-}
-
-/// What `name` is judged by. `None` where it is off.
-fn trust(admin: &Admin, name: &str) -> anyhow::Result<Option<String>> {
-    Ok(admin.ask(|client| client.host(name, None))?.host.trust.map(|trust| trust.digest))
 }
 
 /// Has the proxy reload. Unless it says that it did, the old text comes back.
@@ -99,6 +87,37 @@ fn reload_or_restore(admin: &Admin, edited: &Edited) -> anyhow::Result<Option<Bo
         Asked::Refused(refused) => Ok(Some(refused)),
         Asked::Told(_) => Ok(None),
     }
+}
+
+/// The digest of what the host trusts now.
+fn trust_of(admin: &Admin, name: &str) -> anyhow::Result<Option<String>> {
+    let hosts = admin.ask(|client| client.hosts())?.hosts;
+    let host = hosts.into_iter().find(|host| host.names.iter().any(|known| known.eq_ignore_ascii_case(name)));
+    Ok(host.and_then(|host| host.trust).map(|trust| trust.digest))
+}
+
+/// The reload brought more than the mode: what the host trusts now, nobody was seen to verify under.
+fn judged_under_another_trust(admin: &Admin, name: &str, edited: &Edited) -> anyhow::Result<Asked<ModeReport>> {
+    let shown = edited.file.path.display();
+    let open =
+        || format!("`{name}` is enforced under a trust that nothing was seen of, and {shown} could not be taken back");
+    replace(&edited.file.path, &edited.text, &edited.file.text).with_context(open)?;
+    if let Asked::Refused(refused) = ask(admin, |client| client.reload()).with_context(open)? {
+        return Ok(Asked::Refused(refused));
+    }
+    Ok(Asked::Refused(Box::new(ProblemReport {
+        kind: "file_changed".to_owned(),
+        title: "the configuration has changed on the disk".to_owned(),
+        status: 409,
+        detail: format!(
+            "what `{name}` trusts came with the reload: a CA, a revocation list or a pinned certificate had changed in its \
+             file, and readiness was judged without it\nthe mode is as it was; what is seen counts from now on"
+        ),
+        next_step: None,
+        readiness: None,
+        diff: None,
+        source: None,
+    })))
 }
 
 /// The change that `problem` tells, if it is the one that the files here make.
