@@ -182,6 +182,11 @@ pub fn covers(certificate: &CertificateDer<'_>, pattern: &HostPattern) -> bool {
     }
 }
 
+/// Whether this server certificate names `name` itself. A wildcard names nothing.
+pub fn names(certificate: &CertificateDer<'_>, name: &Hostname) -> bool {
+    dns_names(certificate).iter().any(|known| known.eq_ignore_ascii_case(name.as_str()))
+}
+
 fn dns_names(der: &[u8]) -> Vec<String> {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };

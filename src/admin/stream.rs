@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
@@ -19,6 +21,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::App;
 use super::handshakes::{HandshakeView, HandshakesQuery, Wanted, network_of};
 use super::problem::Problem;
+use super::rights::{self, Peer, Right};
+use crate::snapshot::admin::AdminAccess;
 
 /// How often is looked for news. Nobody who records a handshake has to wake anybody for it.
 const TICK: Duration = Duration::from_millis(200);
@@ -31,6 +35,7 @@ const KEEP_ALIVE: &str = ": still here\n\n";
 /// `GET /api/v1/handshakes/stream`: from now on, or from what `Last-Event-ID` or `after` names.
 pub(super) async fn stream(
     State(state): State<App>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     query: Result<axum::extract::Query<HandshakesQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -48,7 +53,8 @@ pub(super) async fn stream(
     let seen = after.map_or(last, |after| if after > last { 0 } else { after });
     let (sender, receiver) = mpsc::channel(1);
     let draining = state.draining.clone();
-    let feed = Feed { state, wanted, seen, catching_up: after.is_some() };
+    let access = (state.access)();
+    let feed = Feed { state, peer, headers, access, wanted, seen, catching_up: after.is_some() };
     tokio::spawn(feed.run(sender, draining, place));
     Ok(([(header::CONTENT_TYPE, "text/event-stream")], Body::new(Events(receiver))).into_response())
 }
@@ -56,6 +62,11 @@ pub(super) async fn stream(
 /// What one client is told.
 struct Feed {
     state: App,
+    peer: Peer,
+    /// With the token, if there was one.
+    headers: HeaderMap,
+    /// Under which the client was last found to have the right.
+    access: Arc<AdminAccess>,
     wanted: Wanted,
     /// The last handshake that was looked at.
     seen: u64,
@@ -83,11 +94,26 @@ impl Feed {
                 () = to.closed() => return,
                 () = super::drained(&mut draining) => return,
             }
+            if !self.still_may() {
+                return;
+            }
             self.tell_news(&mut text);
             if text.is_empty() && spoken.elapsed() >= self.state.bounds.keep_alive {
                 text.push_str(KEEP_ALIVE);
             }
         }
+    }
+
+    /// A right that a reload took away ends what it had begun.
+    fn still_may(&mut self) -> bool {
+        let access = (self.state.access)();
+        if Arc::ptr_eq(&access, &self.access) {
+            return true;
+        }
+        let now = self.state.clock.now();
+        let may = rights::admit(Right::Read, &self.peer, &self.headers, &access, now).is_ok();
+        self.access = access;
+        may
     }
 
     /// The newest of the news, and before them how many there was no room for.

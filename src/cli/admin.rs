@@ -87,7 +87,7 @@ impl AdminArguments {
         let config = self.load();
         let (endpoint, why) = self.address(config.as_ref())?;
         let written = config.as_ref().and_then(|config| config.admin.as_ref());
-        let token = match (self.token()?, &why) {
+        let token = match (self.token(TOKEN_VARIABLE)?, &why) {
             (Some(token), _) => Some(token),
             // Another address than the configuration's is not to be told the configuration's secret.
             (None, Why::Configuration(_)) if !endpoint.is_unix() => {
@@ -105,9 +105,9 @@ impl AdminArguments {
         Ok(Client::new(endpoint, &TlsFiles { ca: self.ca.clone(), client }, token)?)
     }
 
-    /// The token that the arguments or the environment name.
-    pub(super) fn token(&self) -> anyhow::Result<Option<Secret>> {
-        let from_environment = || std::env::var_os(TOKEN_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    /// The token that the arguments name, or else the environment in `variable`.
+    pub(super) fn token(&self, variable: &str) -> anyhow::Result<Option<Secret>> {
+        let from_environment = || std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
         self.token_file.clone().or_else(from_environment).map(|path| read_token(&path)).transpose()
     }
 
@@ -116,8 +116,15 @@ impl AdminArguments {
         file::load(self.config_path()).ok().map(|loaded| loaded.config)
     }
 
-    fn config_path(&self) -> &Path {
+    /// The configuration's path, named or usual.
+    pub(super) fn config_path(&self) -> &Path {
         self.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG))
+    }
+
+    /// The configuration was named, and cannot be used.
+    pub(super) fn unusable(&self) -> anyhow::Error {
+        let path = self.config_path().display();
+        anyhow!("{path} cannot be used; `originlock check -c {path}` says why")
     }
 
     fn address(&self, config: Option<&Config>) -> anyhow::Result<(Endpoint, Why)> {
@@ -134,10 +141,7 @@ impl AdminArguments {
                 Some(admin) => Ok((endpoint_of(admin), Why::Configuration(path.to_owned()))),
                 None => bail!("the admin side is switched off in {}; nothing can be asked", path.display()),
             },
-            None if self.config.is_some() => {
-                let path = path.display();
-                Err(anyhow!("{path} cannot be used; `originlock check -c {path}` says why, or give --admin URL"))
-            }
+            None if self.config.is_some() => Err(self.unusable()),
             None => Ok((parse(DEFAULT_ADMIN, "the default")?, Why::Default(path.to_owned()))),
         }
     }
@@ -190,7 +194,9 @@ impl Right {
         let files = match self {
             // Without any proof everyone may read.
             Self::Read if admin.read.is_empty() => return Ok(None),
-            Self::Read => [&admin.read.token, &admin.change.token],
+            // It is worth more than reading: shown to whom a certificate proves to be the proxy, and to nobody else.
+            Self::Read if admin.certificate.is_some() => [&admin.read.token, &admin.change.token],
+            Self::Read => [&admin.read.token, &None],
             Self::Change => [&admin.change.token, &None],
         };
         let mut first_error = None;

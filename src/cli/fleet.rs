@@ -10,7 +10,7 @@ use super::judged::Judged;
 use crate::clock::Clock;
 use crate::config::model::Config;
 use crate::evidence::readiness::Gate;
-use crate::evidence::report::StatusReport;
+use crate::evidence::report::{HostReport, StatusReport};
 use crate::fetch::Endpoint;
 use crate::remote::fleet::{Demand, Fleet};
 use crate::remote::prometheus::Prometheus;
@@ -43,17 +43,30 @@ pub(super) struct Asked {
     /// By a host's first name.
     demands: BTreeMap<String, Demand>,
     usual: Demand,
+    /// What a verdict is worth without a configuration.
+    caution: Option<String>,
 }
+
+/// Where the token for a Prometheus is. The admin side's may open an origin, and is none of its business.
+const TOKEN_VARIABLE: &str = "ORIGINLOCK_PROMETHEUS_TOKEN_FILE";
 
 impl Source {
     pub(super) fn find(admin: &AdminArguments, fleet: &FleetArguments) -> anyhow::Result<Self> {
         let Some(url) = &fleet.prometheus else { return Ok(Self::Proxy(Box::new(admin.find(Right::Read)?))) };
         let endpoint = Endpoint::parse(url).context("--prometheus is no address")?;
-        let prometheus = Prometheus::new(admin.client(endpoint, admin.token()?.as_ref())?)?;
-        let demands = admin.load().map(|config| demands(&config)).unwrap_or_default();
+        let config = admin.load();
+        if config.is_none() && admin.config.is_some() {
+            return Err(admin.unusable());
+        }
+        let prometheus = Prometheus::new(admin.client(endpoint, admin.token(TOKEN_VARIABLE)?.as_ref())?)?;
+        let demands = config.as_ref().map(demands).unwrap_or_default();
+        let caution = config.is_none().then(|| {
+            let path = admin.config_path().display();
+            format!("no configuration is read: {path} cannot be used, so the default gate counts, and when the CA ends is not looked at; name one with -c")
+        });
         let usual = Demand { gate: Gate::default(), ca: None };
         let fleet = Fleet { matchers: fleet.matchers.clone(), instances: fleet.instances };
-        Ok(Self::Fleet(Box::new(Asked { prometheus, fleet, demands, usual })))
+        Ok(Self::Fleet(Box::new(Asked { prometheus, fleet, demands, usual, caution })))
     }
 
     /// The hosts with these names among theirs, in this order, judged over `window` or their own.
@@ -96,7 +109,7 @@ impl Asked {
             None => None,
         };
         match found {
-            Some(report) => Ok(Judged(report)),
+            Some(report) => Ok(self.judged(report)),
             None => bail!(
                 "{} knows no machine with a host {name}; does it scrape /metrics of their admin addresses?",
                 self.prometheus.endpoint()
@@ -106,13 +119,21 @@ impl Asked {
 
     fn all_hosts(&self) -> anyhow::Result<Vec<Judged>> {
         let (view, now) = (self.fleet.look(&self.prometheus, None)?, Clock::System.now());
-        let judged: Vec<_> =
-            view.hosts().filter_map(|host| view.judge(host, self.demand(host), now)).map(Judged).collect();
+        let judged: Vec<_> = view
+            .hosts()
+            .filter_map(|host| view.judge(host, self.demand(host), now))
+            .map(|report| self.judged(report))
+            .collect();
         if judged.is_empty() {
             let endpoint = self.prometheus.endpoint();
             bail!("{endpoint} knows no host of originlock; does it scrape /metrics of the admin addresses?");
         }
         Ok(judged)
+    }
+
+    fn judged(&self, mut report: HostReport) -> Judged {
+        report.readiness.notices.extend(self.caution.clone());
+        Judged(report)
     }
 
     fn demand(&self, host: &str) -> &Demand {

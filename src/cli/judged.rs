@@ -9,6 +9,7 @@ use crate::evidence::readiness::{Shortfall, ShortfallKind};
 use crate::evidence::report::HostReport;
 use crate::evidence::wording;
 use crate::policy::client_auth::Mode;
+use crate::telemetry::escape::harmless;
 
 /// A host before its operator.
 #[derive(Debug, Serialize)]
@@ -19,6 +20,7 @@ impl Judged {
     /// One line, and below it what is missing and what is good to know.
     pub(super) fn told(&self, paper: Paper) -> String {
         let HostReport { name, readiness, mode, .. } = &self.0;
+        let name = harmless(name);
         let mut text = match (readiness.ready, mode) {
             (true, Mode::Enforce) => format!("{} {name} is enforced, and ready to be\n", paper.paint(GREEN, "✓")),
             (true, _) => format!("{} {name} is ready to be enforced\n", paper.paint(GREEN, "✓")),

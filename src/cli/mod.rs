@@ -7,6 +7,7 @@ mod duration;
 mod explain;
 mod fleet;
 mod judged;
+mod next_step;
 mod output;
 mod paper;
 pub mod pki;
@@ -133,7 +134,7 @@ pub fn main() -> ExitCode {
                 return Ended::Done;
             }
             // What another server says is part of it.
-            let text = format!("{error:#}");
+            let text = format!("{:#}", next_step::told(error));
             let text = text.lines().map(harmless).collect::<Vec<_>>().join("\n");
             eprintln!("originlock: {text}");
             Ended::Failed

@@ -13,6 +13,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::evidence::report::StatusReport;
 use crate::evidence::wording;
 use crate::policy::client_auth::Mode;
+use crate::telemetry::escape::harmless;
 
 /// Show every host: its mode, what Cloudflare's handshakes came to, and what is missing before it can be enforced
 #[derive(Debug, clap::Args)]
@@ -56,7 +57,7 @@ fn told(paper: Paper, now: Timestamp, process: Option<&StatusReport>, hosts: &[J
     for host in hosts.iter().filter(|host| host.0.mode != Mode::Off) {
         let reasons = host.at_a_glance(paper);
         if !reasons.is_empty() {
-            text += &format!("\n{}\n{reasons}", paper.paint(BOLD, &host.0.name));
+            text += &format!("\n{}\n{reasons}", paper.paint(BOLD, &harmless(&host.0.name)));
         }
     }
     if let Some(process) = process {
@@ -73,7 +74,7 @@ fn told(paper: Paper, now: Timestamp, process: Option<&StatusReport>, hosts: &[J
         }
         let up = duration::spoken(now.since(process.started_at));
         let line = format!("originlock {} · up {up} · configuration {}", process.version, process.generation);
-        text += &format!("\n{}\n", paper.paint(DIM, &line));
+        text += &format!("\n{}\n", paper.paint(DIM, &harmless(&line)));
     }
     text
 }

@@ -13,11 +13,12 @@ use serde::Serialize;
 use super::admin::{Admin, AdminArguments, Right};
 use super::judged::Judged;
 use super::paper::{BOLD, DIM, GREEN, Paper, RED, YELLOW};
-use super::{Ended, OutputFormat, duration};
+use super::{Ended, OutputFormat, duration, next_step};
 use crate::config::{edit, file};
 use crate::evidence::report::{ModeReport, ModeRequest, ProblemReport};
 use crate::policy::client_auth::Mode;
 use crate::remote::admin::AdminError;
+use crate::telemetry::escape::harmless;
 
 /// Which host.
 #[derive(Debug, clap::Args)]
@@ -151,6 +152,7 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
     if let Some(path) = admin.config.as_ref().filter(|_| request.dry_run) {
         return print_offline(path, name, request.mode);
     }
+    let own_config = admin.config_path();
     let admin = admin.find(Right::Change)?;
     let mut asked = ask(&admin, |client| client.set_mode(name, request))?;
     if let Asked::Refused(problem) = &asked {
@@ -158,7 +160,7 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
             "not_ready" if *output == OutputFormat::Text => return not_ready(&admin, name, request, problem),
             // A proxy that cannot write could not take it back, either.
             "not_writable" if request.confirm_within_seconds.is_none() => {
-                asked = by_hand::change(&admin, name, request, problem)?;
+                asked = by_hand::change(&admin, own_config, name, request, problem)?;
             }
             _ => {}
         }
@@ -169,7 +171,7 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
     }
     let mut out = io::stdout().lock();
     match output {
-        OutputFormat::Text if request.dry_run => write!(out, "{}", report.diff)?,
+        OutputFormat::Text if request.dry_run => write!(out, "{}", shown(&report.diff))?,
         OutputFormat::Text => write!(out, "{}", told(Paper::of_stdout(), &report))?,
         OutputFormat::Json => print_json(&mut out, &report)?,
     }
@@ -208,7 +210,7 @@ impl<T> Asked<T> {
             OutputFormat::Text => {
                 eprint!("originlock: {}", explained(&problem));
                 if let Some(diff) = &problem.diff {
-                    write!(io::stdout(), "{diff}")?;
+                    write!(io::stdout(), "{}", shown(diff))?;
                 }
             }
         }
@@ -222,9 +224,10 @@ impl<T> Asked<T> {
 
 /// Title, detail and next step, a line each.
 fn explained(problem: &ProblemReport) -> String {
-    let mut text = format!("{}\n", problem.title.trim_end_matches('.'));
-    for part in problem.detail.lines().chain(problem.next_step.as_deref().into_iter().flat_map(str::lines)) {
-        text += &format!("  {}\n", crate::telemetry::escape::harmless(part));
+    let mut text = format!("{}\n", harmless(problem.title.trim_end_matches('.')));
+    let next_step = next_step::of(problem);
+    for part in problem.detail.lines().chain(next_step.iter().flat_map(|next_step| next_step.lines())) {
+        text += &format!("  {}\n", harmless(part));
     }
     text
 }
@@ -235,9 +238,10 @@ fn not_ready(admin: &Admin, name: &str, request: &ModeRequest, problem: &Problem
     let detail = admin.ask(|client| client.host(name, window))?;
     let paper = Paper::of_stdout();
     let mut out = io::stdout().lock();
+    let first_name = detail.host.name.clone();
     write!(out, "{}", Judged(detail.host).told(paper))?;
-    if let Some(next_step) = &problem.next_step {
-        write!(out, "{}", paper.paragraph("  ", next_step))?;
+    if let Some(next_step) = next_step::of(problem) {
+        write!(out, "{}", paper.paragraph("  ", &next_step.replace("HOST", &first_name)))?;
     }
     Ok(Ended::NotReady)
 }
@@ -251,9 +255,10 @@ fn print_offline(path: &std::path::Path, name: &str, mode: Mode) -> anyhow::Resu
             return Ok(Ended::BadConfiguration);
         }
     };
-    let host = loaded.config.host(name).with_context(|| {
-        format!("no host of {} has the name `{}`", path.display(), crate::telemetry::escape::harmless(name))
-    })?;
+    let host = loaded
+        .config
+        .host(name)
+        .with_context(|| format!("no host of {} has the name `{}`", path.display(), harmless(name)))?;
     let edited = edit::set_mode(&loaded.config, host, mode).map_err(|error| by_hand::with_remedy(&error))?;
     write!(io::stdout(), "{}", edited.diff)?;
     Ok(Ended::Done)
@@ -267,7 +272,7 @@ fn told(paper: Paper, report: &ModeReport) -> String {
         (true, Mode::Enforce) => "is enforced already".to_owned(),
         (false, _) => format!("{} → {}", from.label(), to.label()),
     };
-    let mut text = format!("{}  {walk}\n", paper.paint(BOLD, &names.join(", ")));
+    let mut text = format!("{}  {walk}\n", paper.paint(BOLD, &harmless(&names.join(", "))));
     if *to == Mode::Enforce {
         match (forced, readiness.ready) {
             (true, _) => text += &warned(paper, "enforced by force: it is not ready"),
@@ -294,12 +299,18 @@ fn told(paper: Paper, report: &ModeReport) -> String {
     if let Some(by) = confirm_by {
         text += &warned(paper, &format!("falls back to observe at {by}, unless:"));
         // On a line of its own, to be copied.
-        text += &format!("      originlock confirm {}\n", report.host);
+        text += &format!("      originlock confirm {}\n", harmless(&report.host));
     }
     if checks.iter().any(|check| !check.passed) {
         text += &paper.paint(DIM, "  the mode is as asked for, but not everything is as it should be\n");
     }
     text
+}
+
+/// A diff that `patch` takes; nothing in it moves the cursor, and whoever wrote it may be another than the proxy.
+fn shown(diff: &str) -> String {
+    let harmful = |c: char| !matches!(c, '\n' | '\t' | '\r') && harmless(c.encode_utf8(&mut [0; 4])) != c.to_string();
+    diff.chars().map(|c| if harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 fn line(paper: Paper, good: bool, sentence: &str) -> String {

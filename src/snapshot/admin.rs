@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::clock::Timestamp;
-use crate::hostname::{HostPattern, Hostname};
+use crate::hostname::Hostname;
 use crate::policy::client_auth::ClientAuth;
 use crate::policy::trust::Trust;
 use crate::policy::verdict::Verdict;
@@ -44,11 +44,11 @@ pub struct Proofs {
 }
 
 impl AdminAccess {
-    /// Whether `name` is one of ours. A stranger's name that leads to our address is not.
+    /// Whether `name` is one of ours. A stranger's name that leads to our address is not, nor is whatever a wildcard of our
+    /// certificate covers: some of those names may be somebody else's.
     pub fn knows(&self, name: &Hostname) -> bool {
-        let pattern = HostPattern::Exact(name.clone());
         let leaf = self.tls.as_ref().and_then(|tls| tls.certificate.chain().first());
-        self.hostnames.contains(name) || leaf.is_some_and(|leaf| x509::covers(leaf, &pattern))
+        self.hostnames.contains(name) || leaf.is_some_and(|leaf| x509::names(leaf, name))
     }
 
     /// Whether any token proves anything.

@@ -295,7 +295,7 @@ fn each_token_gives_its_right_and_a_reload_changes_both_or_neither() {
 
 /// A world whose admin side other machines reach: readers by token, changers by certificate.
 fn reachable() -> World {
-    let names = ["originlock.example".to_owned()];
+    let names = ["originlock.example", "*.operators.example"].map(str::to_owned);
     let issued = pki().server_certificate(&names);
     builder()
         .crl("ours", &pki().empty_crl())
@@ -340,6 +340,10 @@ fn from_other_machines_nobody_reads_without_a_proof_and_curl_has_both_kinds() {
         assert_eq!(reload.status, changing, "{proof:?}: {reload:?}");
     }
     assert_eq!(curl(&world, &[&base[..], &[&*url("/healthz")]].concat()).status, 200, "health asks for nothing");
+    for (host, expected) in [("originlock.example", 200), ("a.operators.example", 403), ("evil.example", 403)] {
+        let answer = curl(&world, &[&base[..], &["--header", &format!("Host: {host}"), &*url("/healthz")]].concat());
+        assert_eq!(answer.status, expected, "{host}: what a wildcard covers may be somebody else's");
+    }
     // Plain HTTP to it is no HTTP.
     let mut plain = TcpStream::connect(("127.0.0.1", port)).expect("the admin side");
     std::io::Write::write_all(&mut plain, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");

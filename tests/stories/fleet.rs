@@ -84,6 +84,11 @@ fn a_fleet_of_two_gives_one_verdict() {
     let said = ready(&prometheus, &one, &[]).expect(3).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains(sentence), "{said}");
 
+    // Without a configuration the defaults hold, and that is said.
+    let said = run(&["ready", SHOP, "--prometheus", &prometheus.url()]).expect(3);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("at least 100 are needed") && said.contains("! no configuration is read: "), "{said}");
+
     let ran = run(&["ready", "other.example.com", "--prometheus", &prometheus.url()]);
     assert!(ran.stderr.contains("knows no machine with a host other.example.com"), "{ran:?}");
     assert_eq!(ran.code, 1);

@@ -53,6 +53,8 @@ fn a_host_goes_to_enforce_and_back_and_every_step_is_told() {
     let world = world();
     let said = ask(&world, &["enforce", WWW]).expect(3);
     assert!(said.starts_with("✗ shop.example.com is not ready\n"), "{said}");
+    let next = "`originlock explain shop.example.com` says why handshakes fail;";
+    assert!(said.contains(next) && said.contains("--force"), "{said}");
     let problem: ProblemReport = json(&ask(&world, &["enforce", WWW, "-o", "json"]).expect(3));
     assert!(problem.kind == "not_ready" && !problem.readiness.expect("why").shortfalls.is_empty());
 
@@ -155,5 +157,7 @@ fn a_reload_says_what_came_of_it() {
     assert!(refused.code == 78 && refused.stderr.contains("no certificate found"), "{refused:?}");
     let url = world.server().admin_url().expect("an admin side");
     let denied = run(&["reload", "--admin", url]);
-    assert!(denied.code == 1 && denied.stderr.contains("token"), "{denied:?}");
+    assert!(denied.code == 1 && denied.stderr.contains("--token-file"), "{denied:?}");
+    let unknown = ask(&world, &["enforce", "nosuch.example.com"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("`originlock status` lists the names"), "{unknown:?}");
 }

@@ -2,6 +2,8 @@
 
 use super::support::HOST;
 use super::*;
+use crate::secret::TokenDigest;
+use crate::snapshot::admin::Proofs;
 
 /// A client of the stream.
 struct Watching {
@@ -168,4 +170,30 @@ async fn who_takes_nothing_is_let_go() {
     let large = Arc::new(HandshakeOutcome { detail, ..outcome("a.example") });
     a_place_comes_free(&admin, || admin.state.recent.push(large.clone())).await;
     drop(unread);
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_client_loses_the_right_and_goes_on_while_it_has_it() {
+    let token = |text: &str| Proofs { token: Some(TokenDigest::of(text.as_bytes())), ..Proofs::default() };
+    let access = Arc::new(std::sync::Mutex::new(Arc::new(AdminAccess::default())));
+    let of_admin = access.clone();
+    let in_force = Arc::new(move || of_admin.lock().expect("nobody panics").clone());
+    let admin = Admin::start_with(AdminState { access: in_force, ..state() }).await;
+    let put_in_force = |read| {
+        *access.lock().expect("nobody panics") = Arc::new(AdminAccess { read, ..AdminAccess::default() });
+    };
+    let mut nobody = Watching::open(&admin, "", &[]).await;
+    // The same rights, put in force anew.
+    put_in_force(Proofs::default());
+    push(&admin, "first.example");
+    nobody.until("first.example").await;
+    put_in_force(token("one-0123456789abcdef"));
+    nobody.until("\r\n0\r\n\r\n").await;
+
+    let mut bearer = Watching::open(&admin, "", &["Authorization: Bearer one-0123456789abcdef"]).await;
+    push(&admin, "second.example");
+    bearer.until("second.example").await;
+    put_in_force(token("two-0123456789abcdef"));
+    bearer.until("\r\n0\r\n\r\n").await;
+    assert_eq!(bearer.ids(), [2], "and not before");
 }

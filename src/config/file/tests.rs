@@ -67,7 +67,7 @@ fn the_quickstart_is_right_and_its_files_belong_into_certs() {
         parse("config/quickstart.toml", QUICKSTART).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     let page = include_str!("../../../certs/README.md");
-    for name in ["shop.pem", "shop.key", "www.pem", "www.key", "origin-pull-ca.pem"] {
+    for name in ["shop.pem", "shop.key", "www.pem", "www.key", "origin-pull-ca.pem", "admin.token"] {
         assert!(QUICKSTART.contains(&format!("\"../certs/{name}\"")), "{name}");
         assert!(page.contains(&format!("`{name}`")), "{name}");
     }
