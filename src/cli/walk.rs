@@ -15,7 +15,7 @@ use super::judged::Judged;
 use super::paper::{BOLD, DIM, GREEN, Paper, RED, YELLOW};
 use super::{Ended, OutputFormat, duration, next_step};
 use crate::config::{edit, file};
-use crate::evidence::report::{ModeReport, ModeRequest, ProblemReport};
+use crate::evidence::report::{CheckReport, ModeReport, ModeRequest, ProblemReport};
 use crate::policy::client_auth::Mode;
 use crate::remote::admin::AdminError;
 use crate::telemetry::escape::harmless;
@@ -175,9 +175,9 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
         OutputFormat::Text => write!(out, "{}", told(Paper::of_stdout(), &report))?,
         OutputFormat::Json => print_json(&mut out, &report)?,
     }
-    Ok(match report.checks.iter().all(|check| check.passed) {
-        true => Ended::Done,
-        false => Ended::Failed,
+    Ok(match report.checks.iter().any(CheckReport::failed) {
+        true => Ended::Failed,
+        false => Ended::Done,
     })
 }
 
@@ -290,18 +290,18 @@ fn told(paper: Paper, report: &ModeReport) -> String {
         text += &line(paper, true, "reloaded");
     }
     for check in checks {
-        let sentence = match check.passed {
-            true => format!("{}: {}", check.what, check.got),
-            false => format!("{}: {} instead of {}", check.what, check.got, check.expected),
+        text += &match check.passed {
+            Some(true) => line(paper, true, &format!("{}: {}", check.what, check.got)),
+            Some(false) => line(paper, false, &format!("{}: {} instead of {}", check.what, check.got, check.expected)),
+            None => undecided(paper, &format!("{}: {}", check.what, check.got)),
         };
-        text += &line(paper, check.passed, &sentence);
     }
     if let Some(by) = confirm_by {
         text += &warned(paper, &format!("falls back to observe at {by}, unless:"));
         // On a line of its own, to be copied.
         text += &format!("      originlock confirm {}\n", harmless(&report.host));
     }
-    if checks.iter().any(|check| !check.passed) {
+    if checks.iter().any(CheckReport::failed) {
         text += &paper.paint(DIM, "  the mode is as asked for, but not everything is as it should be\n");
     }
     text
@@ -316,6 +316,11 @@ fn shown(diff: &str) -> String {
 fn line(paper: Paper, good: bool, sentence: &str) -> String {
     let mark = if good { paper.paint(GREEN, "✓") } else { paper.paint(RED, "✗") };
     format!("  {mark} {}", paper.paragraph("    ", sentence).trim_start())
+}
+
+/// Neither good nor bad so far.
+fn undecided(paper: Paper, sentence: &str) -> String {
+    format!("  · {}", paper.paragraph("    ", sentence).trim_start())
 }
 
 fn warned(paper: Paper, sentence: &str) -> String {

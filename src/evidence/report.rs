@@ -296,7 +296,15 @@ pub struct CheckReport {
     pub what: String,
     pub expected: String,
     pub got: String,
-    pub passed: bool,
+    /// `None`: nothing happened that would show it.
+    pub passed: Option<bool>,
+}
+
+impl CheckReport {
+    /// Whether something else happened than was expected.
+    pub fn failed(&self) -> bool {
+        self.passed == Some(false)
+    }
 }
 
 /// `POST /api/v1/reload`

@@ -106,7 +106,8 @@ fn samples() -> Vec<(&'static str, Value)> {
     ];
     let shortfalls = kinds.map(shortfall).into();
     let readiness = Readiness { ready: false, shortfalls, notices: vec!["one".into()] };
-    let check = CheckReport { what: "as nobody".into(), expected: "let in".into(), got: "let in".into(), passed: true };
+    let check =
+        CheckReport { what: "as nobody".into(), expected: "let in".into(), got: "let in".into(), passed: Some(true) };
     let mode = ModeReport {
         host: SHOP.into(),
         names: vec![SHOP.into()],

@@ -6,6 +6,12 @@ import { count, countdown, sentence } from "./format.js";
 import { shortfall } from "./host.js";
 
 const TRIAL_SECONDS = 600;
+/** By what a check came to; null: nothing happened that would show it. */
+const MARKS = {
+  true: { mark: "✓ ", class: "good" },
+  false: { mark: "✗ ", class: "bad" },
+  null: { mark: "· ", class: "quiet" },
+};
 
 /** The dialog for a change of mode. `page.refresh()` has everything asked for anew. */
 export class ChangeDialog {
@@ -85,7 +91,7 @@ export class ChangeDialog {
   }
 
   done(report) {
-    const passed = report.checks.every((check) => check.passed);
+    const passed = report.checks.every((check) => check.passed !== false);
     this.show(
       [
         h("p", { class: `said ${passed ? "good" : "bad"}`, role: "status" }, passed ? DONE[report.to] : "It is loaded, but it does not behave as it should:"),
@@ -95,9 +101,9 @@ export class ChangeDialog {
           {},
           h("h3", {}, "The proxy connected to itself"),
           h("ul", { class: "checks" }, report.checks.map((check) =>
-            h("li", { class: check.passed ? "good" : "bad" },
-              h("b", {}, check.passed ? "✓ " : "✗ "), h("span", {}, check.what, ": "), check.got,
-              !check.passed && h("span", {}, `; expected: ${check.expected}`)))),
+            h("li", { class: MARKS[check.passed].class },
+              h("b", {}, MARKS[check.passed].mark), h("span", {}, check.what, ": "), check.got,
+              check.passed === false && h("span", {}, `; expected: ${check.expected}`)))),
         ),
       ],
       [report.confirm_by && this.button("confirm", "Confirm now"), this.button("close", "Close", "primary")],

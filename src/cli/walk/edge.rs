@@ -46,5 +46,5 @@ pub(super) fn connect(admin: &Admin, edge: &Edge, report: &ModeReport) -> anyhow
         Err(error) => (format!("{:#}", anyhow::Error::from(error)), false),
     };
     let what = format!("{name} with the given certificate");
-    Ok(Some(CheckReport { what, expected: "let in".to_owned(), got, passed }))
+    Ok(Some(CheckReport { what, expected: "let in".to_owned(), got, passed: Some(passed) }))
 }

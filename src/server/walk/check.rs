@@ -61,7 +61,12 @@ fn visit_all<V>(
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let got = format!("not tried, the others took {} s", limit.as_secs());
-            checks.push(CheckReport { what: "the rest".to_owned(), expected: "tried".to_owned(), got, passed: false });
+            checks.push(CheckReport {
+                what: "the rest".to_owned(),
+                expected: "tried".to_owned(),
+                got,
+                passed: Some(false),
+            });
             return checks;
         }
         let (reached, check) = visit(one, left.min(PROBE_LIMIT));
@@ -85,7 +90,7 @@ pub fn wait_for_edge(shared: &Shared, view: &dyn View, host: &Host, after: u64, 
     let (got, passed) = match next.map(|recorded| recorded.outcome) {
         Some(outcome) => (
             format!("{} from {} at {}", outcome.reason.label(), outcome.peer.ip(), outcome.at),
-            outcome.verdict == Verdict::Verified && outcome.decision == Decision::Admit,
+            Some(outcome.verdict == Verdict::Verified && outcome.decision == Decision::Admit),
         ),
         None => unseen(tally.more(shared.observer.ledger())),
     };
@@ -93,11 +98,11 @@ pub fn wait_for_edge(shared: &Shared, view: &dyn View, host: &Host, after: u64, 
 }
 
 /// Strangers may have pushed it out of the last handshakes. It is counted all the same.
-fn unseen(more: More) -> (String, bool) {
+fn unseen(more: More) -> (String, Option<bool>) {
     match more {
-        More { refused: 1.., .. } => (format!("{} refused since", more.refused), false),
-        More { admitted: 1.., .. } => (format!("{} verified since", more.admitted), true),
-        More { .. } => (format!("none yet after {} s; the edge keeps its connections", EDGE_LIMIT.as_secs()), true),
+        More { refused: 1.., .. } => (format!("{} refused since", more.refused), Some(false)),
+        More { admitted: 1.., .. } => (format!("{} verified since", more.admitted), Some(true)),
+        More { .. } => (format!("none yet after {} s; the edge keeps its connections", EDGE_LIMIT.as_secs()), None),
     }
 }
 
@@ -136,7 +141,7 @@ fn report(host: &Host, mode: Mode, what: String, probed: Result<Probed, ProbeErr
         }
         Ok(Probed { answer: Answer::Refused(None), .. }) => ("cut off without an alert".to_owned(), false),
     };
-    CheckReport { what, expected: expected.to_owned(), got, passed }
+    CheckReport { what, expected: expected.to_owned(), got, passed: Some(passed) }
 }
 
 /// A certificate that nobody's CA issued. Without one only half of the check is made.
@@ -160,18 +165,18 @@ mod tests {
     fn visits_end_when_their_time_is_up() {
         let visit = |number: usize, _| {
             let what = number.to_string();
-            (number < 2, CheckReport { what, expected: String::new(), got: String::new(), passed: true })
+            (number < 2, CheckReport { what, expected: String::new(), got: String::new(), passed: Some(true) })
         };
         let whats = |limit| visit_all(0..9, limit, visit).into_iter().map(|check| check.what).collect::<Vec<_>>();
         assert_eq!(whats(Duration::from_hours(1)), ["0", "1", "2"], "the third one does not get there");
         assert_eq!(whats(Duration::ZERO), ["the rest"]);
-        assert!(visit_all(0..9, Duration::ZERO, visit).iter().all(|check| !check.passed));
+        assert!(visit_all(0..9, Duration::ZERO, visit).iter().all(CheckReport::failed));
     }
 
     #[test]
     fn what_was_pushed_out_of_sight_is_told_by_number() {
         for (admitted, refused, told) in
-            [(0, 0, ("none yet", true)), (4, 0, ("4 verified", true)), (4, 1, ("1 refused", false))]
+            [(0, 0, ("none yet", None)), (4, 0, ("4 verified", Some(true))), (4, 1, ("1 refused", Some(false)))]
         {
             let (got, passed) = unseen(More { admitted, refused });
             assert!(got.starts_with(told.0) && passed == told.1, "{got}");

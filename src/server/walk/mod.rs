@@ -154,7 +154,7 @@ impl Walk {
         if host.client_auth.mode() == Mode::Enforce {
             checks.push(check::wait_for_edge(&self.shared, &*self.view, host, changed.before, &mut changed.tally));
         }
-        for failed in checks.iter().filter(|check| !check.passed) {
+        for failed in checks.iter().filter(|check| check.failed()) {
             error!(
                 originlock.host = name,
                 originlock.check = failed.what,
