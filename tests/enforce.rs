@@ -116,7 +116,7 @@ fn what_the_proxy_may_not_write_the_command_writes_or_prints() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(refused.status.code() == Some(78) && said.contains("no certificate found"), "{refused:?}");
     assert!(proxy.text().contains("enforce"), "the old text is back");
-    fs::write(&broken, pem).expect("root may");
+    fs::write(&broken, &pem).expect("root may");
 
     let observed = proxy.originlock("observe shop.example.com");
     assert!(observed.status.success(), "{observed:?}");
@@ -126,11 +126,13 @@ fn what_the_proxy_may_not_write_the_command_writes_or_prints() {
     fs::copy(proxy.folder.path().join("other-ca.pem"), &broken).expect("root may");
     let refused = proxy.originlock("enforce shop.example.com --force");
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(refused.status.code() == Some(1) && said.contains("readiness was judged without it"), "{refused:?}");
+    assert!(refused.status.code() == Some(1) && said.contains("trusts is not what is in force"), "{refused:?}");
     assert_eq!(proxy.text(), before);
     let status = proxy.originlock("status");
     let said = String::from_utf8_lossy(&status.stdout);
     assert!(said.contains("shop.example.com  observe"), "{said}");
+
+    fs::write(&broken, &pem).expect("root may");
 
     // Whoever owns the folder could have root write elsewhere.
     chown(proxy.folder.path(), Some(NOBODY), None).expect("root may");

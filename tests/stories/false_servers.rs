@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::support::program::{Ran, finish, originlock, run};
@@ -97,6 +98,22 @@ fn status(config: &Path) -> String {
     .to_string()
 }
 
+/// All hosts: one that is observed, and not ready for a reason.
+fn hosts(name: &str, sentence: &str, trust: &serde_json::Value) -> String {
+    let network = serde_json::json!({ "handshakes": 0, "verified": 0, "requests": 0, "by_reason": {} });
+    let readiness = serde_json::json!({
+        "ready": false, "shortfalls": [{ "kind": "failing", "name": null, "sentence": sentence }], "notices": [],
+    });
+    let evidence = serde_json::json!({
+        "window_seconds": 3600, "edge_addresses": 0, "last_verified": null, "cloudflare": network, "elsewhere": network,
+    });
+    serde_json::json!({ "at": "2026-11-23T10:00:00Z", "hosts": [{
+        "name": name, "names": [name], "mode": "observe", "trust": trust, "certificate_not_after": null, "upstream": [],
+        "source": null, "confirm_by": null, "readiness": readiness, "evidence": evidence,
+    }]})
+    .to_string()
+}
+
 /// The change that enforcing makes to `file`.
 fn diff(file: &Path) -> String {
     run(&["enforce", SHOP, "--print", "-c", file.to_str().expect("a path")]).expect(0)
@@ -141,26 +158,42 @@ fn the_file_to_write_is_never_the_servers_choice() {
 }
 
 #[test]
+fn a_change_by_hand_is_taken_back_when_another_trust_came_with_it() {
+    let (_folder, path) = config("");
+    let before = text(&path);
+    let (refusal, reloads) = (not_writable(&path, &diff(&path)), AtomicU64::new(0));
+    let server = FalseServer::start(move |head| match head {
+        head if head.contains("/mode ") => Some((409, refusal.clone())),
+        head if head.contains("/reload ") => {
+            let generation = reloads.fetch_add(1, Ordering::Relaxed) + 1;
+            Some((200, serde_json::json!({ "generation": generation, "warnings": [] }).to_string()))
+        }
+        _ => {
+            let trust = serde_json::json!({
+                "digest": reloads.load(Ordering::Relaxed).to_string(), "ca": ["ours"], "pins": 0, "ca_not_after": null,
+                "crl_next_update": null, "cloudflare_shared_ca": false,
+            });
+            Some((200, hosts(SHOP, "", &trust)))
+        }
+    });
+    let ran = run(&["enforce", SHOP, "--force", "--admin", &server.url(), "-c", path.to_str().expect("a path")]);
+    assert!(ran.code == 1 && ran.stderr.contains("readiness was judged without it"), "{ran:?}");
+    assert_eq!(server.heads().matches("/reload ").count(), 2, "and the proxy takes it back, too: {ran:?}");
+    assert_eq!(text(&path), before);
+}
+
+#[test]
 fn what_a_server_says_is_not_obeyed_by_the_terminal() {
     let evil = "\u{1b}[2J\u{9b}2J\u{202e}";
     let problem = serde_json::json!({
         "type": "write_failed", "title": format!("title{evil}"), "status": 409, "detail": format!("detail{evil}"),
         "next_step": format!("next{evil}"), "readiness": null, "diff": format!("diff{evil}\n"), "source": null,
     });
-    let hosts = serde_json::json!({ "at": "2026-11-23T10:00:00Z", "hosts": [{
-        "name": format!("host{evil}"), "names": [format!("host{evil}")], "mode": "observe", "trust": null,
-        "certificate_not_after": null, "upstream": [], "source": null, "confirm_by": null,
-        "readiness": { "ready": false, "shortfalls": [
-            { "kind": "failing", "name": null, "sentence": format!("sentence{evil}") }], "notices": [] },
-        "evidence": {
-            "window_seconds": 3600, "edge_addresses": 0, "last_verified": null,
-            "cloudflare": { "handshakes": 0, "verified": 0, "requests": 0, "by_reason": {} },
-            "elsewhere": { "handshakes": 0, "verified": 0, "requests": 0, "by_reason": {} },
-        },
-    }]});
+    let trust = serde_json::Value::Null;
+    let hosts = hosts(&format!("host{evil}"), &format!("sentence{evil}"), &trust);
     let mut own: serde_json::Value = serde_json::from_str(&status(Path::new("/x"))).expect("JSON");
     own["version"] = format!("version{evil}").into();
-    let (problem, hosts, own) = (problem.to_string(), hosts.to_string(), own.to_string());
+    let (problem, own) = (problem.to_string(), own.to_string());
     let server = FalseServer::start(move |head| match head {
         head if head.contains("/mode ") => Some((409, problem.clone())),
         head if head.contains("/hosts ") => Some((200, hosts.clone())),
