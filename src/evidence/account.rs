@@ -25,7 +25,7 @@ const REQUESTS: &str = "requests";
 /// One account. Whoever records and whoever reads hold its lock for microseconds.
 #[derive(Debug)]
 pub(super) struct Account {
-    /// The configured name as written, or `default`.
+    /// The configured name as written, or [`DEFAULT_NAME`](super::ledger::DEFAULT_NAME).
     pub(super) name: Arc<str>,
     pub(super) trust: TrustDigest,
     entries: Mutex<Entries>,

@@ -24,8 +24,9 @@ use crate::policy::trust::TrustDigest;
 use crate::policy::verdict::Reason;
 use crate::x509::Fingerprint;
 
-/// What clients that name no configured name are told apart by: the default host's account for them.
-pub const DEFAULT_NAME: &str = "default";
+/// What clients that name no configured name are told apart by: the default host's account for them. No host can be
+/// called this.
+pub const DEFAULT_NAME: &str = "*";
 /// Trusts that a name had before, whose evidence is found again when one of them comes back.
 const MAX_FORMER_TRUSTS: usize = 3;
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::evidence::tally::{Failure, Outsider, SeenCertificate};
+use crate::hostname::HostPattern;
 use crate::x509::Fingerprint;
 
 const CF: Network = Network::Cloudflare;
@@ -212,6 +213,14 @@ fn every_configured_name_has_to_be_seen_and_the_default_hosts_others_need_not() 
     let sentence = "no handshake from Cloudflare for *.a.example brought a certificate that verifies in the last 24 h";
     let name = Some("*.a.example".to_owned());
     assert_eq!(shortfalls, [Shortfall { kind: ShortfallKind::NameUnseen, name, sentence: sentence.to_owned() }]);
+}
+
+#[test]
+fn a_host_whose_name_is_the_word_default_is_a_name_like_any_other() {
+    assert!(HostPattern::parse(DEFAULT_NAME).is_err(), "nobody can configure what stands for all other names");
+    let names = by_name([("a.example", verified(200, 3)), ("default", verified(0, 0))]);
+    let kinds = observed(&names).shortfalls.into_iter().map(|shortfall| (shortfall.kind, shortfall.name));
+    assert_eq!(kinds.collect::<Vec<_>>(), [(ShortfallKind::NameUnseen, Some("default".to_owned()))]);
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn a_machine_that_leaves_its_evidence_out_is_named() {
 
 #[test]
 fn the_default_hosts_other_names_do_not_carry_the_counts_of_the_whole() {
-    let default = r#"originlock_evidence_handshakes{host="a.example",name="default",trust="t1",network="cloudflare",reason="verified",instance="one:1",job="o"} 0
+    let default = r#"originlock_evidence_handshakes{host="a.example",name="*",trust="t1",network="cloudflare",reason="verified",instance="one:1",job="o"} 0
         "#;
     let readiness = judged(None, &(machine("one:1", 10, 2) + default));
     assert!(readiness.ready, "{readiness:?}");

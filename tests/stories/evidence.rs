@@ -83,8 +83,8 @@ fn names_that_only_the_default_host_takes_count_as_default() {
     let names = || world.server().ledger().evidence(SHOP, DAY, world.clock.now()).into_keys().collect::<Vec<_>>();
     assert_eq!(names(), [SHOP], "a name that nobody has to ask for is not missing");
     visit(&world, &world.client(SHOP).without_sni().presenting(Shape::P256));
-    assert_eq!(names(), ["default", SHOP]);
-    assert_eq!(seen_within(&world, SHOP, "default", DAY).count(Network::Elsewhere, Reason::Verified), 1);
+    assert_eq!(names(), ["*", SHOP]);
+    assert_eq!(seen_within(&world, SHOP, "*", DAY).count(Network::Elsewhere, Reason::Verified), 1);
 }
 
 #[test]
