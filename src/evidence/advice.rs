@@ -2,6 +2,7 @@
 
 use super::known::Known;
 use super::network::Network;
+use super::readiness::Weight;
 use super::tally::Failure;
 use super::wording::day;
 use crate::policy::client_auth::Mode;
@@ -219,18 +220,11 @@ impl Circumstances<'_> {
             Mode::Enforce => "it is refused",
             Mode::Off | Mode::Observe => "enforcing will cut it off",
         };
-        match self.reason {
-            Reason::SniMissing
-            | Reason::SniUnknown
-            | Reason::HandshakeTimeout
-            | Reason::ClientAlert
-            | Reason::ClientEof
-            | Reason::NotTls
-            | Reason::ProtocolError
-            | Reason::HostMismatch
-            | Reason::TrustChanged
-            | Reason::Verified => "nothing: scanners do this, and enforcing does not change it".to_owned(),
-            _ => format!(
+        match Weight::of(self.reason) {
+            Weight::Verified | Weight::BrokenOff => {
+                "nothing: scanners do this, and enforcing does not change it".to_owned()
+            }
+            Weight::Failing => format!(
                 "{fate}. If it is yours (monitoring, an office), give it a certificate of this host's ca or send it \
                  through Cloudflare; if it is not, it has found the origin's address"
             ),
