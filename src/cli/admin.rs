@@ -43,6 +43,31 @@ pub(super) struct AdminArguments {
     key: Option<PathBuf>,
 }
 
+impl AdminArguments {
+    /// The options by which a further command asks the same proxy, as a shell reads them.
+    pub(super) fn again(&self) -> String {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let options = [
+            ("--admin", self.admin.clone()),
+            ("-c", path(&self.config)),
+            ("--token-file", path(&self.token_file)),
+            ("--ca", path(&self.ca)),
+            ("--certificate", path(&self.certificate)),
+            ("--key", path(&self.key)),
+        ];
+        options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", quoted(&value?)))).collect()
+    }
+}
+
+/// `text` as one word of a shell's.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=+,@".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// The running proxy, found.
 #[derive(Debug)]
 pub(super) struct Admin {
@@ -219,4 +244,17 @@ fn read_token(path: &Path) -> anyhow::Result<Secret> {
     }
     let bytes = Secret::new(fs::read(path).with_context(|| format!("token file {shown} cannot be read"))?);
     Ok(Secret::new(bytes.expose().trim_ascii().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_for_the_shell_stays_one_word() {
+        for (text, word) in [("/etc/a.toml", "/etc/a.toml"), ("a b", "'a b'"), ("it's $x", r"'it'\''s $x'"), ("", "''")]
+        {
+            assert_eq!(quoted(text), word);
+        }
+    }
 }

@@ -152,7 +152,7 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
     if let Some(path) = admin.config.as_ref().filter(|_| request.dry_run) {
         return print_offline(path, name, request.mode);
     }
-    let own_config = admin.config_path();
+    let (own_config, again) = (admin.config_path(), admin.again());
     let admin = admin.find(Right::Change)?;
     let mut asked = ask(&admin, |client| client.set_mode(name, request))?;
     if let Asked::Refused(problem) = &asked {
@@ -172,7 +172,7 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
     let mut out = io::stdout().lock();
     match output {
         OutputFormat::Text if request.dry_run => write!(out, "{}", shown(&report.diff))?,
-        OutputFormat::Text => write!(out, "{}", told(Paper::of_stdout(), &report))?,
+        OutputFormat::Text => write!(out, "{}", told(Paper::of_stdout(), &report, &again))?,
         OutputFormat::Json => print_json(&mut out, &report)?,
     }
     Ok(match report.checks.iter().any(CheckReport::failed) {
@@ -264,7 +264,7 @@ fn print_offline(path: &std::path::Path, name: &str, mode: Mode) -> anyhow::Resu
     Ok(Ended::Done)
 }
 
-fn told(paper: Paper, report: &ModeReport) -> String {
+fn told(paper: Paper, report: &ModeReport, again: &str) -> String {
     let ModeReport { names, from, to, source, applied, forced, readiness, checks, confirm_by, .. } = report;
     let walk = match (from == to, to) {
         (true, Mode::Off) => "is off already".to_owned(),
@@ -299,7 +299,7 @@ fn told(paper: Paper, report: &ModeReport) -> String {
     if let Some(by) = confirm_by {
         text += &warned(paper, &format!("falls back to observe at {by}, unless:"));
         // On a line of its own, to be copied.
-        text += &format!("      originlock confirm {}\n", harmless(&report.host));
+        text += &format!("      originlock confirm {}{again}\n", harmless(&report.host));
     }
     if checks.iter().any(CheckReport::failed) {
         text += &paper.paint(DIM, "  the mode is as asked for, but not everything is as it should be\n");

@@ -76,7 +76,10 @@ fn a_host_goes_to_enforce_and_back_and_every_step_is_told() {
     ];
     assert_eq!(lines.get(..9), Some(&expected[..]), "{said}");
     assert!(lines[9].starts_with("  ! falls back to observe at 20"), "{said}");
-    assert!(said.ends_with(", unless:\n      originlock confirm shop.example.com\n"), "{said}");
+    let confirm = lines[10].trim_start().strip_prefix("originlock ").expect("a command to copy");
+    let (url, token) = (world.server().admin_url().expect("an admin side"), world.path("admin.token"));
+    let same_proxy = format!("confirm shop.example.com --admin {url} --token-file {}", token.display());
+    assert_eq!(confirm, same_proxy, "to be copied, it has to ask the same proxy");
 
     let confirmed: HostReport = json(&ask(&world, &["confirm", WWW, "-o", "json"]).expect(0));
     assert_eq!((confirmed.mode, confirmed.confirm_by), (Mode::Enforce, None));
