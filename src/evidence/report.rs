@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod cloudflare;
+mod trust;
+
+pub use cloudflare::{CloudflareReport, FindingReport, FindingWeight};
+pub use trust::{JudgeReport, JudgeRequest, TrustChangeReport, TrustRequest};
+
 use super::network::Network;
 use super::readiness::Readiness;
 use super::strangers::UnknownName;
@@ -156,6 +162,16 @@ pub enum CertificateRole {
 pub struct SeenReport {
     pub network: Network,
     pub reason: Reason,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub handshakes: u64,
+    /// The same by configured name. A host's names may be shown different certificates.
+    pub by_name: BTreeMap<String, SeenByName>,
+}
+
+/// When and how often a client certificate came for one configured name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SeenByName {
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub handshakes: u64,

@@ -180,7 +180,7 @@ impl Seen<'_> {
         let host = &self.host.name;
         let own = self.host.certificate.chain().first().map(CertificateSummary::read);
         let own = own.and_then(|leaf| told::certificate(CertificateRole::Server, Some(host), &leaf, recogniser));
-        let of_clients = told::client_certificates(host, self.by_name.values(), recogniser);
+        let of_clients = told::client_certificates(host, &self.by_name, recogniser);
         own.into_iter().chain(of_clients).collect()
     }
 

@@ -1,8 +1,10 @@
 //! Certificates in the words of the API.
 
+use std::collections::BTreeMap;
+
 use crate::evidence::known::Recogniser;
 use crate::evidence::network::Network;
-use crate::evidence::report::{CertificateReport, CertificateRole, SeenReport};
+use crate::evidence::report::{CertificateReport, CertificateRole, SeenByName, SeenReport};
 use crate::evidence::tally::{Evidence, SeenCertificate};
 use crate::x509::{CertificateSummary, Fingerprint};
 
@@ -27,9 +29,9 @@ pub(super) fn certificate(
 }
 
 /// What clients of `host` presented.
-pub(super) fn client_certificates<'e>(
+pub(super) fn client_certificates(
     host: &str,
-    parts: impl Iterator<Item = &'e Evidence>,
+    by_name: &BTreeMap<String, Evidence>,
     recogniser: &Recogniser<'_>,
 ) -> Vec<CertificateReport> {
     let told = |((network, sha256), seen): ((Network, Fingerprint), SeenCertificate)| CertificateReport {
@@ -46,7 +48,17 @@ pub(super) fn client_certificates<'e>(
             first_seen: seen.first_seen,
             last_seen: seen.last_seen,
             handshakes: seen.handshakes,
+            by_name: by_name
+                .iter()
+                .filter_map(|(name, evidence)| {
+                    Some((name.clone(), seen_by_name(evidence.certificates.get(&(network, sha256))?)))
+                })
+                .collect(),
         }),
     };
-    Evidence::of_all(parts).certificates.into_iter().map(told).collect()
+    Evidence::of_all(by_name.values()).certificates.into_iter().map(told).collect()
+}
+
+fn seen_by_name(seen: &SeenCertificate) -> SeenByName {
+    SeenByName { first_seen: seen.first_seen, last_seen: seen.last_seen, handshakes: seen.handshakes }
 }
