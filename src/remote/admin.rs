@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::{Blocking, percent_encoded};
 use crate::evidence::report::{
-    CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, ModeReport, ModeRequest, ProblemReport,
-    ReloadReport, StatusReport,
+    CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport, JudgeRequest, ModeReport,
+    ModeRequest, ProblemReport, ReloadReport, StatusReport,
 };
 use crate::fetch::{Answer, Client, Endpoint, FetchError};
 
@@ -65,6 +65,11 @@ impl AdminClient {
     pub fn failures(&self, host: Option<&str>) -> Result<FailuresReport, AdminError> {
         let query = host.map(|host| format!("?host={}", percent_encoded(host))).unwrap_or_default();
         self.get(format!("/api/v1/failures{query}"))
+    }
+
+    /// What a host makes of a certificate before anyone presents it.
+    pub fn judge(&self, name: &str, request: &JudgeRequest) -> Result<JudgeReport, AdminError> {
+        self.post(format!("/api/v1/hosts/{}/judge", percent_encoded(name)), request)
     }
 
     /// Moves a host to another mode, or says what that would change.
