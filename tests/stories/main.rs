@@ -18,6 +18,7 @@ mod http_headers;
 mod http_hosts;
 mod http_upgrade;
 mod http_upstreams;
+mod judge;
 mod live_connections;
 mod matrix;
 mod metrics;
