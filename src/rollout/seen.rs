@@ -36,6 +36,13 @@ pub struct Host {
     pub detail: HostDetail,
 }
 
+impl Sighting {
+    /// Whether enforcing would let it in.
+    pub fn counts(&self) -> bool {
+        self.reason == Reason::Verified
+    }
+}
+
 impl Host {
     /// Looks for `hostname` at the origin. `None`: no host is configured for it.
     ///
@@ -58,7 +65,7 @@ impl Host {
         self.sightings()
             .filter(|sighting| match sought {
                 Sought::Certificate(sha256) => sighting.sha256 == sha256,
-                Sought::Verified => sighting.reason == Reason::Verified,
+                Sought::Verified => sighting.counts(),
             })
             .filter(|sighting| since.is_none_or(|since| sighting.seen.last_seen >= since))
             .max_by_key(|sighting| sighting.seen.last_seen)
