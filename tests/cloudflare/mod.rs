@@ -12,6 +12,7 @@ mod call;
 mod certificates;
 mod clock;
 mod control;
+mod edge;
 mod faults;
 mod limits;
 mod log;
@@ -38,7 +39,8 @@ use server::{Server, Shared};
 
 pub use associations::Effect as Association;
 pub use clock::FakeClock;
-pub use faults::{Effect, Fault};
+pub use edge::{Counts, Edge, Level, Visit, Visiting, shared_ca_pem};
+pub use faults::{Effect, Fault, Site};
 pub use log::Logged;
 pub use seed::{Permission, Seed, Token, Zone, account_id};
 pub use settings::{Delay, FinalNewline, Outcome, RetryAfter, Settings, VoidEcho, VoidRead};

@@ -29,6 +29,7 @@ use super::state::State;
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of one drop.
 const DROP_BYTES: usize = 16;
+const BEFORE_THE_BREAK: Duration = Duration::from_millis(10);
 
 /// The state, and a bell that rings when it may have changed.
 #[derive(Debug)]
@@ -188,7 +189,8 @@ impl Pieces {
     }
 
     fn half(body: &Bytes) -> Self {
-        Self { breaks_off: true, ..Self::whole(body.slice(..body.len() / 2)) }
+        // What was written last goes out while nothing more is to be written.
+        Self { breaks_off: true, every: BEFORE_THE_BREAK, ..Self::whole(body.slice(..body.len() / 2)) }
     }
 
     fn drops(body: &Bytes, every: Duration) -> Self {
@@ -210,7 +212,7 @@ impl Body for Pieces {
         }
         match self.left.pop_front() {
             Some(piece) => {
-                if !self.every.is_zero() && !self.left.is_empty() {
+                if !self.every.is_zero() && (self.breaks_off || !self.left.is_empty()) {
                     self.pause = Some(Box::pin(sleep(self.every)));
                 }
                 Poll::Ready(Some(Ok(Frame::data(piece))))

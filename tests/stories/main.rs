@@ -4,7 +4,9 @@ mod admin;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;
+mod cloudflare_edges;
 mod cloudflare_fake;
+mod cloudflare_faults;
 mod crowd;
 mod curl;
 mod dashboard;
@@ -21,6 +23,7 @@ mod http_headers;
 mod http_hosts;
 mod http_upgrade;
 mod http_upstreams;
+mod judge;
 mod live_connections;
 mod matrix;
 mod metrics;

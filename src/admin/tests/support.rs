@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -14,6 +15,8 @@ use crate::evidence::network::Network;
 use crate::evidence::readiness;
 use crate::evidence::report::*;
 use crate::policy::client_auth::Mode;
+use crate::policy::verdict::Reason;
+use crate::x509::CertificateSummary;
 
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_001);
 const WINDOW: Duration = Duration::from_hours(24);
@@ -99,6 +102,18 @@ impl View for Stub {
 
     fn failures(&self, _host: Option<&str>) -> FailuresReport {
         FailuresReport { at: NOW, failures: Vec::new() }
+    }
+
+    fn judge(&self, name: &str, chain: &[CertificateDer<'_>]) -> Option<JudgeReport> {
+        let summary = CertificateSummary::read(chain.first()?);
+        self.first_name(name).map(|host| JudgeReport {
+            host,
+            mode: Mode::Observe,
+            sha256: summary.fingerprint,
+            reason: Reason::UnknownIssuer,
+            next_step: Some(format!("{} certificates", chain.len())),
+            trust_digest: String::new(),
+        })
     }
 
     fn first_name(&self, name: &str) -> Option<String> {
