@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Blocking, percent_encoded};
+use super::Blocking;
 use crate::evidence::report::{
     CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport, JudgeRequest, ModeReport,
     ModeRequest, ProblemReport, ReloadReport, StatusReport, TrustChangeReport, TrustRequest,
 };
-use crate::fetch::{Answer, Client, Endpoint, FetchError};
+use crate::fetch::{Answer, Client, Endpoint, FetchError, percent_encoded};
 
 /// Speaks to the admin side of one proxy.
 #[derive(Debug)]

@@ -2,6 +2,9 @@
 
 mod admin;
 mod certificate_log;
+#[path = "../cloudflare/mod.rs"]
+mod cloudflare;
+mod cloudflare_fake;
 mod crowd;
 mod curl;
 mod dashboard;
