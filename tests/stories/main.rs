@@ -36,6 +36,7 @@ mod sessions;
 mod sni;
 mod stalls;
 mod support;
+mod trust;
 mod verbs;
 mod walk;
 mod walk_back;
