@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod aop;
 mod check;
 mod demo;
 mod duration;
@@ -55,6 +56,7 @@ enum Verb {
     Demo(demo::DemoArguments),
     /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
     Pki(pki::PkiArgs),
+    Aop(aop::AopArguments),
 }
 
 /// Which configuration.
@@ -90,6 +92,11 @@ enum Ended {
     Done,
     Failed,
     NotReady,
+    /// What is at Cloudflare or in a file is not what should be there.
+    #[allow(dead_code, reason = "the verbs that compare")]
+    Drift,
+    /// Cloudflare said no.
+    Refused,
     BadConfiguration,
 }
 
@@ -99,6 +106,8 @@ impl From<Ended> for ExitCode {
             Ended::Done => 0,
             Ended::Failed => 1,
             Ended::NotReady => 3,
+            Ended::Drift => 4,
+            Ended::Refused => 5,
             // EX_CONFIG of sysexits.h.
             Ended::BadConfiguration => 78,
         })
@@ -124,6 +133,7 @@ pub fn main() -> ExitCode {
         Verb::Confirm(arguments) => walk::confirm(&arguments),
         Verb::Reload(arguments) => walk::reload(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Aop(arguments) => aop::run(&arguments),
         Verb::Pki(arguments) => {
             pki::run(&arguments, &Clock::System, &mut std::io::stdout().lock()).map(|()| Ended::Done)
         }
@@ -133,11 +143,12 @@ pub fn main() -> ExitCode {
             if output::is_closed_pipe(&error) {
                 return Ended::Done;
             }
+            let ended = aop::ended(&error);
             // What another server says is part of it.
             let text = format!("{:#}", next_step::told(error));
             let text = text.lines().map(harmless).collect::<Vec<_>>().join("\n");
             eprintln!("originlock: {text}");
-            Ended::Failed
+            ended
         })
         .into()
 }
