@@ -2,6 +2,7 @@
 
 mod admin;
 mod aop_apply;
+mod aop_settings;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;
