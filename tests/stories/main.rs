@@ -5,6 +5,7 @@ mod aop_adopt;
 mod aop_apply;
 mod aop_lost;
 mod aop_settings;
+mod aop_verbs;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;
