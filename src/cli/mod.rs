@@ -11,6 +11,7 @@ mod next_step;
 mod output;
 mod paper;
 pub mod pki;
+mod probe;
 mod ready;
 mod run;
 mod status;
@@ -51,6 +52,7 @@ enum Verb {
     Observe(walk::ObserveArguments),
     Confirm(walk::ConfirmArguments),
     Reload(walk::ReloadArguments),
+    Probe(probe::ProbeArguments),
     /// Four hostnames with throwaway certificates, to try with curl: nothing to set up.
     Demo(demo::DemoArguments),
     /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
@@ -123,6 +125,7 @@ pub fn main() -> ExitCode {
         Verb::Observe(arguments) => walk::observe(&arguments),
         Verb::Confirm(arguments) => walk::confirm(&arguments),
         Verb::Reload(arguments) => walk::reload(&arguments),
+        Verb::Probe(arguments) => probe::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Pki(arguments) => {
             pki::run(&arguments, &Clock::System, &mut std::io::stdout().lock()).map(|()| Ended::Done)
