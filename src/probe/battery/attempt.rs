@@ -8,6 +8,8 @@ pub enum Attempt {
     RightCertificateTls12,
     RightCertificateTls12Http2,
     NoCertificate,
+    NoCertificateHttp2,
+    NoCertificateTls12,
     SelfSigned,
     OtherCa,
     SameNameCa,
@@ -34,12 +36,14 @@ pub enum Attempt {
 
 impl Attempt {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::RightCertificate,
         Self::RightCertificateHttp2,
         Self::RightCertificateTls12,
         Self::RightCertificateTls12Http2,
         Self::NoCertificate,
+        Self::NoCertificateHttp2,
+        Self::NoCertificateTls12,
         Self::SelfSigned,
         Self::OtherCa,
         Self::SameNameCa,
@@ -72,6 +76,8 @@ impl Attempt {
             Self::RightCertificateTls12 => "right_certificate_tls12",
             Self::RightCertificateTls12Http2 => "right_certificate_tls12_http2",
             Self::NoCertificate => "no_certificate",
+            Self::NoCertificateHttp2 => "no_certificate_http2",
+            Self::NoCertificateTls12 => "no_certificate_tls12",
             Self::SelfSigned => "self_signed",
             Self::OtherCa => "other_ca",
             Self::SameNameCa => "same_name_ca",
@@ -105,6 +111,8 @@ impl Attempt {
             Self::RightCertificateTls12 => "the same over TLS 1.2",
             Self::RightCertificateTls12Http2 => "the same over TLS 1.2 and HTTP/2",
             Self::NoCertificate => "no certificate",
+            Self::NoCertificateHttp2 => "no certificate, over HTTP/2",
+            Self::NoCertificateTls12 => "no certificate, over TLS 1.2",
             Self::SelfSigned => "a self-signed certificate",
             Self::OtherCa => "a certificate of a CA that nobody trusts",
             Self::SameNameCa => "of a CA with the right name and another key",

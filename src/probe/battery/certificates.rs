@@ -29,6 +29,19 @@ impl Scene<'_> {
         Ok(judge::right(&outcome, &means, self.reference.as_ref()))
     }
 
+    pub(super) async fn no_certificate_over(
+        &self,
+        versions: Versions,
+        protocol: Protocol,
+    ) -> Result<Shown, ProbeError> {
+        let caller = Caller::new(None, &Speech { versions, protocol, ..Speech::default() })?;
+        let (outcome, _) = self.visit(&caller, &self.target.name, self.target.name.as_str()).await;
+        Ok(match not_spoken(&outcome, &caller, versions) {
+            Some(missing) => skipped(missing),
+            None => judge::stranger(&outcome, self.reference.as_ref()),
+        })
+    }
+
     pub(super) async fn self_signed(&self) -> Result<Shown, ProbeError> {
         self.showing(&wardrobe::self_signed_leaf(self.now)?).await
     }

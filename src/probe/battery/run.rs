@@ -133,6 +133,8 @@ impl<'a> Scene<'a> {
             A::RightCertificateTls12 => self.right_over(Versions::Tls12, Protocol::Http1).await,
             A::RightCertificateTls12Http2 => self.right_over(Versions::Tls12, Protocol::Http2).await,
             A::NoCertificate => Ok(self.no_certificate()),
+            A::NoCertificateHttp2 => self.no_certificate_over(Versions::All, Protocol::Http2).await,
+            A::NoCertificateTls12 => self.no_certificate_over(Versions::Tls12, Protocol::Http1).await,
             A::SelfSigned => self.self_signed().await,
             A::OtherCa => self.other_ca().await,
             A::SameNameCa => self.same_name_ca().await,
