@@ -106,7 +106,7 @@ impl Attempt {
     /// What is tried, in a few words.
     pub fn what(self) -> &'static str {
         match self {
-            Self::RightCertificate => "the right certificate is let in",
+            Self::RightCertificate => "the right certificate",
             Self::RightCertificateHttp2 => "the same over HTTP/2",
             Self::RightCertificateTls12 => "the same over TLS 1.2",
             Self::RightCertificateTls12Http2 => "the same over TLS 1.2 and HTTP/2",
