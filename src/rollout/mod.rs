@@ -5,9 +5,11 @@
 //! tell, again after every step. The journal only settles what neither can tell after a crash.
 
 pub mod context;
+pub mod drift;
 pub mod error;
 pub mod journal;
 pub mod origin;
 pub mod patience;
 pub mod progress;
 pub mod step;
+pub mod zone;
