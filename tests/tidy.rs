@@ -13,9 +13,9 @@ use originlock::upstream::UpstreamError;
 /// The top modules by row. A module imports from rows below its own.
 const ROWS: [&[&str]; 9] = [
     &["hostname", "x509", "secret", "clock", "alert"],
-    &["policy", "http1", "cloudflare", "loadtest", "probe", "fetch"],
+    &["policy", "http1", "cloudflare", "loadtest", "fetch"],
     &["evidence", "upstream", "pki"],
-    &["tls", "config", "telemetry", "remote"],
+    &["tls", "config", "telemetry", "remote", "probe"],
     &["snapshot"],
     &["proxy", "admin"],
     &["server", "rollout"],

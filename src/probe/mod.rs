@@ -1,9 +1,10 @@
-//! A TLS client that finds out whether a server lets it in, and asks for nothing.
+//! A TLS client that finds out whether a server lets it in, and asks for nothing; and all that an attacker would try.
 
 mod any_server;
+pub mod battery;
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -95,6 +96,15 @@ impl Probe {
         socket.bind(&address.into())?;
         let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Self { socket, local })
+    }
+
+    /// A socket that will connect to `server` from wherever the system finds best.
+    pub fn towards(server: SocketAddr) -> io::Result<Self> {
+        let unspecified = match server {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Self::from(unspecified)
     }
 
     /// Where it connects from.

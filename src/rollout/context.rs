@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::error::RolloutError;
 use super::journal::Journal;
+use super::observed::Sources;
 use super::origin::Origin;
 use super::patience::Patience;
 use super::progress::Progress;
@@ -33,6 +34,12 @@ pub enum Look<T> {
 }
 
 impl Context<'_> {
+    /// Whom to ask.
+    pub fn sources(&self) -> Sources<'_> {
+        let Self { cloudflare, origin, zone, journal, .. } = self;
+        Sources { cloudflare, origin: *origin, zone, entries: Some(journal.entries()) }
+    }
+
     /// Looks until something came about, for `limit` at most.
     ///
     /// # Errors

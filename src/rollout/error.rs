@@ -19,6 +19,9 @@ pub enum RolloutError {
     /// It may still come about.
     #[error("{subject}: {missing}, after {} s; {next_step}", waited.as_secs())]
     TimedOut { step: StepName, subject: String, missing: String, waited: Duration, next_step: String },
+    /// It will not come about by waiting.
+    #[error("{what}; {next_step}")]
+    GaveUp { what: String, next_step: String },
     /// We will not do that.
     #[error("{what}; {next_step}")]
     Unsafe { what: String, next_step: String },

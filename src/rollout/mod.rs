@@ -4,12 +4,22 @@
 //! Its state is read, not remembered: what is wanted is compared with what Cloudflare's API and the origin's admin API
 //! tell, again after every step. The journal only settles what neither can tell after a crash.
 
+pub mod apply;
+pub mod associations;
+pub mod before;
+pub mod certificates;
 pub mod context;
+pub mod desired;
 pub mod drift;
 pub mod error;
 pub mod journal;
+pub mod leaf;
+pub mod observed;
 pub mod origin;
 pub mod patience;
+pub mod plan;
 pub mod progress;
+pub mod seen;
+pub mod settings;
 pub mod step;
 pub mod zone;

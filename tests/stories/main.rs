@@ -2,6 +2,11 @@
 
 mod admin;
 mod certificate_log;
+#[path = "../cloudflare/mod.rs"]
+mod cloudflare;
+mod cloudflare_edges;
+mod cloudflare_fake;
+mod cloudflare_faults;
 mod crowd;
 mod curl;
 mod dashboard;
