@@ -72,6 +72,11 @@ impl AdminClient {
         self.post(format!("/api/v1/hosts/{}/mode", percent_encoded(name)), request)
     }
 
+    /// What the host's trust would make of a certificate.
+    pub fn judge(&self, name: &str, request: &JudgeRequest) -> Result<JudgeReport, AdminError> {
+        self.post(format!("/api/v1/hosts/{}/judge", percent_encoded(name)), request)
+    }
+
     /// Adds CA certificates to a host's bundle or takes some away, or says what that would change.
     pub fn change_trust(&self, name: &str, request: &TrustRequest) -> Result<TrustChangeReport, AdminError> {
         self.post(format!("/api/v1/hosts/{}/trust", percent_encoded(name)), request)
