@@ -146,7 +146,8 @@ pub fn main() -> ExitCode {
             }
             let ended = aop::ended(&error);
             // What another server says is part of it.
-            let text = format!("{:#}", next_step::told(error));
+            let advice = aop::advice(&error);
+            let text = format!("{:#}{advice}", next_step::told(error));
             let text = text.lines().map(harmless).collect::<Vec<_>>().join("\n");
             eprintln!("originlock: {text}");
             ended

@@ -80,13 +80,29 @@ impl ApiArguments {
 
 /// How a verb that ended with `error` ended: what Cloudflare refuses has a code of its own.
 pub(super) fn ended(error: &anyhow::Error) -> Ended {
-    let refused = |error: &CloudflareError| match error {
-        CloudflareError::Refused(_) => true,
-        CloudflareError::Fetch { .. } | CloudflareError::Unreadable { .. } | CloudflareError::Start(_) => false,
-    };
-    let by_cloudflare = error.chain().any(|cause| match cause.downcast_ref::<RolloutError>() {
-        Some(RolloutError::Cloudflare(error)) => refused(error),
-        _ => cause.downcast_ref::<CloudflareError>().is_some_and(refused),
-    });
-    if by_cloudflare { Ended::Refused } else { Ended::Failed }
+    match of_cloudflare(error) {
+        Some(CloudflareError::Refused(_) | CloudflareError::NoZone { .. }) => Ended::Refused,
+        Some(
+            CloudflareError::Fetch { .. }
+            | CloudflareError::Unreadable { .. }
+            | CloudflareError::SeveralZones { .. }
+            | CloudflareError::InTheClear { .. }
+            | CloudflareError::Start(_),
+        )
+        | None => Ended::Failed,
+    }
+}
+
+/// What a failure at Cloudflare means and what to do about it; nothing for any other.
+pub(super) fn advice(error: &anyhow::Error) -> String {
+    let Some(error) = of_cloudflare(error) else { return String::new() };
+    let meaning = error.meaning().map(|meaning| format!("\n  it means: {meaning}")).unwrap_or_default();
+    format!("{meaning}\n  next: {}", error.next_step())
+}
+
+fn of_cloudflare(error: &anyhow::Error) -> Option<&CloudflareError> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<RolloutError>() {
+        Some(RolloutError::Cloudflare(error)) => Some(error),
+        _ => cause.downcast_ref(),
+    })
 }
