@@ -1,6 +1,7 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
 mod admin;
+mod aop_apply;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;
