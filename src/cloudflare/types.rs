@@ -143,17 +143,37 @@ pub struct Account {
 
 /// A client certificate at Cloudflare.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(from = "RawCertificate")]
 pub struct UploadedCertificate {
     pub id: CertificateId,
-    #[serde(default)]
     pub status: Status,
     /// Of the certificate itself. `None`: the API did not give one that can be read.
-    #[serde(default, rename = "certificate", deserialize_with = "fingerprint")]
     pub sha256: Option<Fingerprint>,
-    #[serde(default, deserialize_with = "timestamp")]
+    /// As the API gave it: to be judged, never to be compared.
+    pub pem: Option<String>,
     pub expires_on: Option<Timestamp>,
-    #[serde(default, deserialize_with = "timestamp")]
     pub uploaded_on: Option<Timestamp>,
+}
+
+/// [`UploadedCertificate`] as it comes.
+#[derive(Deserialize)]
+struct RawCertificate {
+    id: CertificateId,
+    #[serde(default)]
+    status: Status,
+    #[serde(default)]
+    certificate: Option<String>,
+    #[serde(default, deserialize_with = "timestamp")]
+    expires_on: Option<Timestamp>,
+    #[serde(default, deserialize_with = "timestamp")]
+    uploaded_on: Option<Timestamp>,
+}
+
+impl From<RawCertificate> for UploadedCertificate {
+    fn from(raw: RawCertificate) -> Self {
+        let RawCertificate { id, status, certificate: pem, expires_on, uploaded_on } = raw;
+        Self { id, status, sha256: pem.as_deref().and_then(fingerprint_of), pem, expires_on, uploaded_on }
+    }
 }
 
 /// Which certificate Cloudflare shows for a hostname.
@@ -174,6 +194,9 @@ pub struct Association {
     pub sha256: Option<Fingerprint>,
     #[serde(default, deserialize_with = "timestamp")]
     pub expires_on: Option<Timestamp>,
+    /// When it was last written.
+    #[serde(default, deserialize_with = "timestamp")]
+    pub updated_at: Option<Timestamp>,
 }
 
 /// One item of the associations that are asked for.
@@ -349,10 +372,13 @@ pub struct NewAlertPolicy {
 
 /// Of the first certificate in PEM, whatever its line ends. Text is no way to compare certificates: the API adds and
 /// drops the last line end.
+fn fingerprint_of(text: &str) -> Option<Fingerprint> {
+    CertificateDer::from_pem_slice(text.as_bytes()).ok().map(|der| Fingerprint::of(&der))
+}
+
 fn fingerprint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fingerprint>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    let der = text.and_then(|text| CertificateDer::from_pem_slice(text.as_bytes()).ok());
-    Ok(der.map(|der| Fingerprint::of(&der)))
+    Ok(text.as_deref().and_then(fingerprint_of))
 }
 
 /// What is no time is no reason to refuse the whole answer.
