@@ -46,6 +46,9 @@ pub struct Upload {
     pub begun_at: Timestamp,
     /// What Cloudflare called it. `None`: the answer is not known; it may be there or not.
     pub id: Option<CertificateId>,
+    /// Whether it lay there before anyone here wanted it: not ours to delete.
+    #[serde(default)]
+    pub was_there: bool,
 }
 
 /// What a hostname was like.
@@ -163,7 +166,7 @@ mod tests {
     fn what_was_recorded_is_there_after_a_crash_and_only_one_process_has_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut journal = Journal::open(folder.path(), &zone()).expect("a journal");
-        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None };
+        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None, was_there: false };
         journal.record(|entries| drop(entries.uploads.insert("ab".to_owned(), upload.clone()))).expect("written");
         assert!(matches!(Journal::open(folder.path(), &zone()), Err(JournalError::InUse { .. })));
         drop(journal);

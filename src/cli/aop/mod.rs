@@ -1,6 +1,7 @@
 //! `originlock aop`: Cloudflare's side of Authenticated Origin Pulls.
 
 mod ca;
+mod origin;
 #[allow(dead_code, reason = "the verbs that need a token")]
 mod token;
 
