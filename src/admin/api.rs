@@ -14,19 +14,19 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tracing::error;
 
-use super::App;
 use super::control::View;
 use super::handshakes::{HandshakeView, HandshakesAnswer, HandshakesQuery, Wanted, network_of};
 use super::problem::Problem;
 use super::rights::Caller;
-use crate::evidence::report::{ModeRequest, StatusReport};
+use super::{App, MAX_BODY_BYTES, MAX_CERTIFICATES_BYTES};
+use crate::evidence::report::{ModeRequest, StatusReport, TrustRequest};
 use crate::evidence::window::MIN_WINDOW;
 use crate::evidence::wording;
 
 /// The document that describes all of this (OpenAPI 3.1).
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
 
-type Answer = Result<Response, Problem>;
+pub(super) type Answer = Result<Response, Problem>;
 
 /// `GET /api/v1/status`
 pub(super) async fn status(State(state): State<App>, Extension(caller): Extension<Caller>) -> Answer {
@@ -114,11 +114,28 @@ pub(super) async fn set_mode(
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let name = named(path)?;
-    let request: ModeRequest = json(&headers, &bounded(body)?)?;
+    let request: ModeRequest = json(&headers, &bounded(body, MAX_BODY_BYTES)?)?;
     window_of(&*state.view, &name, request.window_seconds)?;
     told(&state.changing.clone(), move || {
         let host = state.view.first_name(&name).unwrap_or(name);
         Ok(state.control.set_mode(&host, &request, &caller.by)?)
+    })
+    .await
+}
+
+/// `POST /api/v1/hosts/{name}/trust`
+pub(super) async fn change_trust(
+    State(state): State<App>,
+    Extension(caller): Extension<Caller>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let name = named(path)?;
+    let request: TrustRequest = json(&headers, &bounded(body, MAX_CERTIFICATES_BYTES)?)?;
+    told(&state.changing.clone(), move || {
+        let host = state.view.first_name(&name).unwrap_or(name);
+        Ok(state.control.change_trust(&host, &request, &caller.by)?)
     })
     .await
 }
@@ -132,7 +149,7 @@ pub(super) async fn confirm(
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let name = named(path)?;
-    nothing(&headers, &bounded(body)?)?;
+    nothing(&headers, &bounded(body, MAX_BODY_BYTES)?)?;
     told(&state.changing.clone(), move || {
         let host = state.view.first_name(&name).unwrap_or(name);
         Ok(state.control.confirm(&host, &caller.by)?)
@@ -147,7 +164,7 @@ pub(super) async fn reload(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
-    nothing(&headers, &bounded(body)?)?;
+    nothing(&headers, &bounded(body, MAX_BODY_BYTES)?)?;
     told(&state.changing.clone(), move || Ok(state.control.reload(&caller.by)?)).await
 }
 
@@ -209,7 +226,7 @@ fn window_of(view: &dyn View, name: &str, seconds: Option<u64>) -> Result<Option
     }
 }
 
-fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+pub(super) fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let bad = |rejection: PathRejection| {
         Problem::bad_request(rejection.body_text(), "write the name percent-encoded, in UTF-8")
     };
@@ -221,7 +238,7 @@ fn bad_query(rejection: QueryRejection) -> Problem {
 }
 
 /// Answers with the report that `work` makes.
-async fn told<T: Serialize + Send + 'static>(
+pub(super) async fn told<T: Serialize + Send + 'static>(
     places: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Answer {
@@ -255,13 +272,14 @@ pub(super) async fn aside<T: Send + 'static>(
     worked.await.map_err(|_| Problem::internal())?
 }
 
-fn bounded(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+/// The body, of which its route takes `most` bytes.
+pub(super) fn bounded(body: Result<Bytes, BytesRejection>, most: usize) -> Result<Bytes, Problem> {
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
             "the body is too large",
-            format!("a request's body has at most {} bytes", super::MAX_BODY_BYTES),
+            format!("the body of this request has at most {most} bytes"),
             "send only what the route asks for",
         ),
         _ => Problem::bad_request("the body did not arrive whole", "send it again"),
@@ -269,7 +287,7 @@ fn bounded(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
 }
 
 /// A page of another site can have a browser send a form or plain text, but not JSON.
-fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
+pub(super) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+
 use crate::evidence::network::Network;
 use crate::evidence::report::{
-    CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, ModeReport, ModeRequest, ProblemReport,
-    ReloadReport, StatusReport,
+    CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport, ModeReport, ModeRequest,
+    ProblemReport, ReloadReport, StatusReport, TrustChangeReport, TrustRequest,
 };
 
 /// Tells what there is. Every call may take a while: it is made off the runtime's thread.
@@ -20,6 +22,9 @@ pub trait View: Send + Sync {
     fn certificates(&self) -> CertificatesReport;
     /// Of one host, or of all.
     fn failures(&self, host: Option<&str>) -> FailuresReport;
+    /// What the host with `name` among its names makes of `chain`, which nobody has presented. `None` for no host, and for
+    /// one in `off`, which judges by nothing.
+    fn judge(&self, name: &str, chain: &[CertificateDer<'_>]) -> Option<JudgeReport>;
     /// The first of the names of the host that has `name` among them. Quick.
     fn first_name(&self, name: &str) -> Option<String>;
     /// How far back evidence of the host that has `name` among its names counts. Quick.
@@ -33,6 +38,16 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// Not ready, not writable, unknown, …: as it is told to whoever asked.
     fn set_mode(&self, host: &str, request: &ModeRequest, by: &str) -> Result<ModeReport, Box<ProblemReport>>;
+    /// Adds CA certificates to the host's bundle, or takes some away.
+    ///
+    /// # Errors
+    /// Unknown, not writable, the last CA, no CA, …: as it is told to whoever asked.
+    fn change_trust(
+        &self,
+        host: &str,
+        request: &TrustRequest,
+        by: &str,
+    ) -> Result<TrustChangeReport, Box<ProblemReport>>;
     /// Has an `enforce` that would fall back stay.
     ///
     /// # Errors

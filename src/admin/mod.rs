@@ -32,6 +32,7 @@ pub mod control;
 mod guard;
 mod handshakes;
 mod health;
+mod judge;
 mod listener;
 mod paced;
 mod pages;
@@ -68,6 +69,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Bytes of a request's body.
 const MAX_BODY_BYTES: usize = 16 * 1024;
+/// The same where certificates are sent: a long chain, or the CAs of a rotation.
+const MAX_CERTIFICATES_BYTES: usize = 64 * 1024;
 
 /// What the admin side tells about and what it may have done. Cheap to clone.
 #[derive(Clone)]

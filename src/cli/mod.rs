@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod aop;
 mod check;
 mod demo;
 mod duration;
@@ -12,6 +13,7 @@ mod output;
 mod paper;
 pub mod pki;
 mod probe;
+mod progress;
 mod ready;
 mod run;
 mod status;
@@ -57,6 +59,7 @@ enum Verb {
     Demo(demo::DemoArguments),
     /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
     Pki(pki::PkiArgs),
+    Aop(aop::AopArguments),
 }
 
 /// Which configuration.
@@ -92,6 +95,11 @@ enum Ended {
     Done,
     Failed,
     NotReady,
+    /// What is at Cloudflare or in a file is not what should be there.
+    #[allow(dead_code, reason = "the verbs that compare")]
+    Drift,
+    /// Cloudflare said no.
+    Refused,
     BadConfiguration,
 }
 
@@ -101,6 +109,8 @@ impl From<Ended> for ExitCode {
             Ended::Done => 0,
             Ended::Failed => 1,
             Ended::NotReady => 3,
+            Ended::Drift => 4,
+            Ended::Refused => 5,
             // EX_CONFIG of sysexits.h.
             Ended::BadConfiguration => 78,
         })
@@ -127,6 +137,7 @@ pub fn main() -> ExitCode {
         Verb::Reload(arguments) => walk::reload(&arguments),
         Verb::Probe(arguments) => probe::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Aop(arguments) => aop::run(&arguments),
         Verb::Pki(arguments) => {
             pki::run(&arguments, &Clock::System, &mut std::io::stdout().lock()).map(|()| Ended::Done)
         }
@@ -136,11 +147,13 @@ pub fn main() -> ExitCode {
             if output::is_closed_pipe(&error) {
                 return Ended::Done;
             }
+            let ended = aop::ended(&error);
             // What another server says is part of it.
-            let text = format!("{:#}", next_step::told(error));
+            let advice = aop::advice(&error);
+            let text = format!("{:#}{advice}", next_step::told(error));
             let text = text.lines().map(harmless).collect::<Vec<_>>().join("\n");
             eprintln!("originlock: {text}");
-            Ended::Failed
+            ended
         })
         .into()
 }

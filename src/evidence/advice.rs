@@ -3,8 +3,9 @@
 use super::known::Known;
 use super::network::Network;
 use super::readiness::Weight;
-use super::tally::Failure;
+use super::tally::FailedCertificate;
 use super::wording::day;
+use crate::clock::Timestamp;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
 
@@ -15,9 +16,13 @@ pub(super) struct Circumstances<'a> {
     pub(super) mode: Mode,
     pub(super) network: Network,
     pub(super) reason: Reason,
-    /// What the last of them presented.
+    /// The name that was asked for.
+    pub(super) server_name: Option<&'a str>,
+    /// When the last of them came.
+    pub(super) at: Timestamp,
+    /// What the last of them presented, and what that is known as.
+    pub(super) certificate: Option<&'a FailedCertificate>,
     pub(super) known: Option<Known>,
-    pub(super) last: &'a Failure,
 }
 
 /// The cause, and what to do about it.
@@ -29,10 +34,20 @@ pub(super) fn on(circumstances: &Circumstances<'_>) -> (String, String) {
     }
 }
 
+/// What a failure would mean of a certificate that Cloudflare does not present yet, and what to do about it.
+pub(super) fn ahead(circumstances: &Circumstances<'_>) -> String {
+    let meaning = circumstances.reason.explanation();
+    let issuer = match (circumstances.reason, circumstances.certificate) {
+        (Reason::UnknownIssuer, Some(leaf)) => format!("; its issuer is {}", leaf.issuer),
+        _ => String::new(),
+    };
+    format!("{meaning}{issuer}. Next: {}", circumstances.next_step())
+}
+
 impl Circumstances<'_> {
     /// The name that was asked for.
     fn name(&self) -> &str {
-        self.last.server_name.as_deref().unwrap_or(self.host)
+        self.server_name.unwrap_or(self.host)
     }
 
     fn cause(&self) -> String {
@@ -115,7 +130,7 @@ impl Circumstances<'_> {
             Some(Known::Of(other)) => {
                 format!("presented the client certificate of {other}, which no CA of this host issued")
             }
-            Some(Known::Own | Known::SharedCaLeaf | Known::SharedCa(_)) | None => match &self.last.certificate {
+            Some(Known::Own | Known::SharedCaLeaf | Known::SharedCa(_)) | None => match self.certificate {
                 Some(leaf) => {
                     format!("presented a certificate that no CA of this host issued; its issuer is {}", leaf.issuer)
                 }
@@ -125,8 +140,8 @@ impl Circumstances<'_> {
     }
 
     fn expired(&self) -> String {
-        match &self.last.certificate {
-            Some(leaf) if leaf.not_after <= self.last.at => {
+        match self.certificate {
+            Some(leaf) if leaf.not_after <= self.at => {
                 format!("presented {}, which ended on {}", self.certificate(), day(leaf.not_after))
             }
             _ => "presented a certificate whose CA, or another certificate of its chain, has ended".to_owned(),
@@ -135,7 +150,7 @@ impl Circumstances<'_> {
 
     /// The presented certificate as the subject of a sentence.
     fn certificate(&self) -> String {
-        match (&self.known, &self.last.certificate) {
+        match (&self.known, self.certificate) {
             (Some(Known::Named(known)), _) => format!("the certificate known here as `{known}`"),
             (Some(known), _) => known.label(),
             (None, Some(leaf)) => format!("a certificate of {}", leaf.subject),

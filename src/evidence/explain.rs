@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 
 use super::advice::{self, Circumstances};
 use super::known::Recogniser;
+use super::network::Network;
 use super::report::{FailedCertificateReport, FailureExample, FailureReport, OutsiderReport};
-use super::tally::{Evidence, Failure, FirstAndLast};
+use super::tally::{Evidence, FailedCertificate, Failure, FirstAndLast};
+use crate::clock::Timestamp;
 use crate::policy::client_auth::Mode;
+use crate::policy::verdict::Reason;
+use crate::x509::CertificateSummary;
 
 /// The failures of one host by kind, the latest first. `host` is the first of its names.
 pub fn failures(
@@ -22,7 +26,16 @@ pub fn failures(
         .map(|((network, reason), FirstAndLast { first, last })| {
             let handshakes = whole.count(network, reason);
             let known = last.certificate.as_ref().and_then(|leaf| recogniser.recognise(leaf.sha256, host));
-            let circumstances = Circumstances { host, mode, network, reason, known, last: &last };
+            let circumstances = Circumstances {
+                host,
+                mode,
+                network,
+                reason,
+                server_name: last.server_name.as_deref(),
+                at: last.at,
+                certificate: last.certificate.as_ref(),
+                known,
+            };
             let (cause, next_step) = advice::on(&circumstances);
             let example = |failure: &Failure| example(failure, host, recogniser);
             let (first, last) = (example(&first), example(&last));
@@ -31,6 +44,37 @@ pub fn failures(
         .collect();
     reports.sort_by_key(|report| Reverse(report.last.at));
     reports
+}
+
+/// What it means that `leaf` fails for `reason` before Cloudflare has presented it to `host`, and what to do about it.
+/// `None` where it verifies.
+pub fn ahead(
+    host: &str,
+    mode: Mode,
+    reason: Reason,
+    leaf: &CertificateSummary,
+    recogniser: &Recogniser<'_>,
+    now: Timestamp,
+) -> Option<String> {
+    if reason == Reason::Verified {
+        return None;
+    }
+    let certificate = leaf.fields.as_ref().map(|fields| FailedCertificate {
+        sha256: leaf.fingerprint,
+        subject: fields.subject.clone(),
+        issuer: fields.issuer.clone(),
+        not_after: fields.not_after,
+    });
+    Some(advice::ahead(&Circumstances {
+        host,
+        mode,
+        network: Network::Cloudflare,
+        reason,
+        server_name: None,
+        at: now,
+        certificate: certificate.as_ref(),
+        known: recogniser.recognise(leaf.fingerprint, host),
+    }))
 }
 
 /// Who reaches the host around Cloudflare: the most handshakes first.

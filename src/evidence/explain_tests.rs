@@ -1,11 +1,8 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::clock::Timestamp;
 use crate::evidence::known::{Known, KnownCertificates};
-use crate::evidence::network::Network;
-use crate::evidence::tally::{FailedCertificate, Outsider};
-use crate::policy::verdict::Reason;
+use crate::evidence::tally::Outsider;
 use crate::x509::Fingerprint;
 
 fn time(text: &str) -> Timestamp {
@@ -25,7 +22,16 @@ fn failure(at: &str, peer: &str) -> Failure {
 
 fn said(network: Network, reason: Reason, known: Option<Known>) -> (String, String) {
     let last = failure("2026-11-23T10:00:00Z", "172.64.1.9");
-    advice::on(&Circumstances { host: "example.com", mode: Mode::Observe, network, reason, known, last: &last })
+    advice::on(&Circumstances {
+        host: "example.com",
+        mode: Mode::Observe,
+        network,
+        reason,
+        server_name: last.server_name.as_deref(),
+        at: last.at,
+        certificate: last.certificate.as_ref(),
+        known,
+    })
 }
 
 #[test]

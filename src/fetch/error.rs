@@ -32,4 +32,12 @@ impl FetchError {
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Tls { .. } | Self::Deadline { .. } | Self::Http { .. })
     }
+
+    /// Whether the request cannot have reached the server: nothing was done, and it may be sent again.
+    pub fn was_not_sent(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Tls { .. } | Self::Request { .. } | Self::Token | Self::TlsFiles(_) => true,
+            Self::Deadline { .. } | Self::Http { .. } | Self::TooLarge { .. } => false,
+        }
+    }
 }

@@ -4,12 +4,13 @@ mod endpoint;
 mod error;
 mod tls;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -33,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Asks one server. Every request has a connection of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     endpoint: Endpoint,
     tls: Option<Arc<ClientConfig>>,
@@ -47,6 +48,7 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -80,7 +82,7 @@ impl Client {
     /// # Errors
     /// There is no complete answer. An answer with any status is none.
     pub async fn get(&self, path: &str) -> Result<Answer, FetchError> {
-        self.exchange(Method::GET, path, None).await
+        self.send(Method::GET, path, None).await
     }
 
     /// `POST` with a body of JSON.
@@ -88,16 +90,20 @@ impl Client {
     /// # Errors
     /// As of [`Client::get`].
     pub async fn post(&self, path: &str, json: Vec<u8>) -> Result<Answer, FetchError> {
-        self.exchange(Method::POST, path, Some(json)).await
+        self.send(Method::POST, path, Some(json.into())).await
     }
 
-    async fn exchange(&self, method: Method, path: &str, json: Option<Vec<u8>>) -> Result<Answer, FetchError> {
+    /// Any request, with a body of JSON or without one.
+    ///
+    /// # Errors
+    /// As of [`Client::get`].
+    pub async fn send(&self, method: Method, path: &str, json: Option<Bytes>) -> Result<Answer, FetchError> {
         let request = self.request(method, path, json)?;
         let late = |_| FetchError::Deadline { endpoint: self.endpoint.clone(), deadline: self.deadline };
         timeout(self.deadline, self.connect_and_send(request)).await.map_err(late)?
     }
 
-    fn request(&self, method: Method, path: &str, json: Option<Vec<u8>>) -> Result<Request<Full<Bytes>>, FetchError> {
+    fn request(&self, method: Method, path: &str, json: Option<Bytes>) -> Result<Request<Full<Bytes>>, FetchError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.endpoint.base_path()))
@@ -112,16 +118,16 @@ impl Client {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         request
-            .body(Full::from(json.unwrap_or_default()))
+            .body(Full::new(json.unwrap_or_default()))
             .map_err(|source| FetchError::Request { endpoint: self.endpoint.clone(), source })
     }
 
     async fn connect_and_send(&self, request: Request<Full<Bytes>>) -> Result<Answer, FetchError> {
         let failed = |source| FetchError::Connect { endpoint: self.endpoint.clone(), source };
         match self.endpoint.place() {
-            Place::Unix(path) => self.send(UnixStream::connect(path).await.map_err(failed)?, request).await,
+            Place::Unix(path) => self.speak(UnixStream::connect(path).await.map_err(failed)?, request).await,
             Place::Tcp { host, port } => {
-                self.send(TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?, request).await
+                self.speak(TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?, request).await
             }
             Place::Tls { host, port, at } => {
                 let stream = match at {
@@ -133,12 +139,12 @@ impl Client {
                 let name =
                     ServerName::try_from(host.clone()).map_err(|source| failed(std::io::Error::other(source)))?;
                 let config = self.tls.clone().expect("a client for https:// has loaded its TLS files");
-                self.send(TlsConnector::from(config).connect(name, stream).await.map_err(failed)?, request).await
+                self.speak(TlsConnector::from(config).connect(name, stream).await.map_err(failed)?, request).await
             }
         }
     }
 
-    async fn send(
+    async fn speak(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         request: Request<Full<Bytes>>,
@@ -152,7 +158,7 @@ impl Client {
                 Ok(source) => failed(*source),
                 Err(_) => FetchError::TooLarge { endpoint: self.endpoint.clone(), bytes: self.max_answer_bytes },
             })?;
-            Ok(Answer { status: head.status, body: body.to_bytes() })
+            Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
         };
         // What goes wrong with the connection shows in the answer; its end may come before the answer is read.
         let driven = async {
@@ -172,6 +178,19 @@ fn bearer(token: &Secret) -> Result<HeaderValue, FetchError> {
     let mut value = HeaderValue::from_bytes(&value).ok().filter(|_| is_token).ok_or(FetchError::Token)?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// `text` as one segment of a path, or one value of a query (RFC 3986, section 2.3).
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            true => encoded.push(byte.into()),
+            // Writing to a string cannot fail.
+            false => _ = write!(encoded, "%{byte:02X}"),
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]

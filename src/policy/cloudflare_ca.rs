@@ -32,6 +32,11 @@ impl SharedCa {
     pub fn current() -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(CURRENT_PEM).expect("the shipped file is a certificate")
     }
+
+    /// Its file, as Cloudflare publishes it.
+    pub fn current_pem() -> &'static [u8] {
+        CURRENT_PEM
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod crl;
 pub mod hosts;
 pub mod judgement;
 mod memo;
+pub mod pem;
 pub mod pins;
 pub mod proof;
 pub mod trust;

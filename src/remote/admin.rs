@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Blocking, percent_encoded};
+use super::Blocking;
 use crate::evidence::report::{
-    CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, ModeReport, ModeRequest, ProblemReport,
-    ReloadReport, StatusReport,
+    CertificatesReport, CloudflareReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport,
+    JudgeRequest, ModeReport, ModeRequest, ProblemReport, ReloadReport, StatusReport, TrustChangeReport, TrustRequest,
 };
-use crate::fetch::{Answer, Client, Endpoint, FetchError};
+use crate::fetch::{Answer, Client, Endpoint, FetchError, percent_encoded};
 
 /// Speaks to the admin side of one proxy.
 #[derive(Debug)]
@@ -67,9 +67,24 @@ impl AdminClient {
         self.get(format!("/api/v1/failures{query}"))
     }
 
+    /// What Cloudflare's API said when the proxy last asked it.
+    pub fn cloudflare(&self) -> Result<CloudflareReport, AdminError> {
+        self.get("/api/v1/cloudflare".to_owned())
+    }
+
     /// Moves a host to another mode, or says what that would change.
     pub fn set_mode(&self, name: &str, request: &ModeRequest) -> Result<ModeReport, AdminError> {
         self.post(format!("/api/v1/hosts/{}/mode", percent_encoded(name)), request)
+    }
+
+    /// What the host's trust would make of a certificate.
+    pub fn judge(&self, name: &str, request: &JudgeRequest) -> Result<JudgeReport, AdminError> {
+        self.post(format!("/api/v1/hosts/{}/judge", percent_encoded(name)), request)
+    }
+
+    /// Adds CA certificates to a host's bundle or takes some away, or says what that would change.
+    pub fn change_trust(&self, name: &str, request: &TrustRequest) -> Result<TrustChangeReport, AdminError> {
+        self.post(format!("/api/v1/hosts/{}/trust", percent_encoded(name)), request)
     }
 
     /// Has an `enforce` that would fall back stay.

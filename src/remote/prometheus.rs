@@ -5,8 +5,8 @@ use std::io;
 
 use serde::Deserialize;
 
-use super::{Blocking, percent_encoded};
-use crate::fetch::{Client, Endpoint, FetchError};
+use super::Blocking;
+use crate::fetch::{Client, Endpoint, FetchError, percent_encoded};
 
 /// Asks one Prometheus.
 #[derive(Debug)]

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+
 use super::walk::Confirmations;
 use crate::admin::control::View;
 use crate::clock::Timestamp;
@@ -17,7 +19,7 @@ use crate::evidence::network::Network;
 use crate::evidence::readiness::{Case, Gate, Readiness, TrustFacts, named};
 use crate::evidence::report::{
     CertificateReport, CertificateRole, CertificatesReport, EvidenceReport, FailureReport, FailuresReport, HostDetail,
-    HostReport, HostsReport, SourceReport, StatusReport, TrustReport,
+    HostReport, HostsReport, JudgeReport, SourceReport, StatusReport, TrustReport,
 };
 use crate::evidence::tally::Evidence;
 use crate::evidence::window::MIN_WINDOW;
@@ -30,6 +32,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::host::Host;
 use crate::x509::{CertificateSummary, Fingerprint};
 
+mod judged;
 mod told;
 
 /// Tells of whatever snapshot is in force when it is asked.
@@ -131,6 +134,10 @@ impl View for Telling {
         let mut failures: Vec<_> = asked.flat_map(|host| self.see(host, None, at).failures(&recogniser)).collect();
         failures.sort_by_key(|failure| std::cmp::Reverse(failure.last.at));
         FailuresReport { at, failures }
+    }
+
+    fn judge(&self, name: &str, chain: &[CertificateDer<'_>]) -> Option<JudgeReport> {
+        judged::judge(self, name, chain, self.shared.clock.now())
     }
 
     fn first_name(&self, name: &str) -> Option<String> {

@@ -8,10 +8,10 @@ use crate::support::client::{Client, Connection};
 use crate::support::{HostSetup, Shape, Version, World, pki};
 
 /// What a certificate comes to wherever one is asked for.
-struct Row {
+pub(super) struct Row {
     /// `None`: the client has none.
-    shape: Option<Shape>,
-    reason: Reason,
+    pub(super) shape: Option<Shape>,
+    pub(super) reason: Reason,
     /// What `enforce` answers, as RFC 8446, section 6.2 calls it.
     alert: Option<&'static str>,
     /// Whether a session is given that resumes: without proof of the key there is none.
@@ -32,7 +32,7 @@ impl Row {
     }
 }
 
-const TABLE: [Row; 22] = [
+pub(super) const TABLE: [Row; 22] = [
     Row { shape: None, reason: Reason::NoCertificate, alert: Some("certificate_required"), resumes: true },
     good(Shape::P256),
     good(Shape::P384),

@@ -114,6 +114,19 @@ async fn a_body_that_says_something_else_is_told_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_question_is_asked_by_whoever_may_read() {
+    let admin = Admin::start().await;
+    let judge = format!("POST /api/v1/hosts/*.{HOST}/judge");
+    let block = "-----BEGIN CERTIFICATE-----\\nMAMCAQc=\\n-----END CERTIFICATE-----\\n".repeat(2);
+    let body = format!(r#"{{"certificates":"{block}"}}"#);
+    let answer = admin.ask(&judge, &[JSON], &body).await;
+    assert_eq!((status(&answer), &json(&answer)["next_step"]), ("200", &"2 certificates".into()), "{answer}");
+    assert_eq!(json(&answer)["host"], HOST);
+    let other_site = admin.ask(&judge, &[JSON, "Origin: http://evil.example"], &body).await;
+    assert_eq!((status(&other_site), &json(&other_site)["type"]), ("403", &"cross_site".into()));
+}
+
+#[tokio::test]
 async fn changes_that_wait_keep_nobody_from_reading() {
     let control = Arc::new(Stub::default());
     let held = control.0.lock().await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -14,6 +15,8 @@ use crate::evidence::network::Network;
 use crate::evidence::readiness;
 use crate::evidence::report::*;
 use crate::policy::client_auth::Mode;
+use crate::policy::verdict::Reason;
+use crate::x509::CertificateSummary;
 
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_001);
 const WINDOW: Duration = Duration::from_hours(24);
@@ -101,6 +104,18 @@ impl View for Stub {
         FailuresReport { at: NOW, failures: Vec::new() }
     }
 
+    fn judge(&self, name: &str, chain: &[CertificateDer<'_>]) -> Option<JudgeReport> {
+        let summary = CertificateSummary::read(chain.first()?);
+        self.first_name(name).map(|host| JudgeReport {
+            host,
+            mode: Mode::Observe,
+            sha256: summary.fingerprint,
+            reason: Reason::UnknownIssuer,
+            next_step: Some(format!("{} certificates", chain.len())),
+            trust_digest: String::new(),
+        })
+    }
+
     fn first_name(&self, name: &str) -> Option<String> {
         host().names.iter().any(|known| known == name).then(|| HOST.to_owned())
     }
@@ -129,6 +144,24 @@ impl Control for Stub {
             readiness: ready(),
             checks: Vec::new(),
             confirm_by: None,
+        })
+    }
+
+    fn change_trust(
+        &self,
+        name: &str,
+        request: &TrustRequest,
+        by: &str,
+    ) -> Result<TrustChangeReport, Box<ProblemReport>> {
+        known(name)?;
+        Ok(TrustChangeReport {
+            host: name.to_owned(),
+            hosts: vec![name.to_owned()],
+            ca: "ours".into(),
+            file: by.to_owned(),
+            added: Vec::new(),
+            removed: request.remove.clone(),
+            applied: !request.dry_run,
         })
     }
 

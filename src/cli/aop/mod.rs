@@ -1,0 +1,108 @@
+//! `originlock aop`: Cloudflare's side of Authenticated Origin Pulls.
+
+mod ca;
+mod origin;
+#[allow(dead_code, reason = "the verbs that need a token")]
+mod token;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::Ended;
+use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API};
+use crate::fetch::{Client, Endpoint, TlsFiles};
+use crate::rollout::error::RolloutError;
+use crate::secret::Secret;
+
+/// Cloudflare's side of Authenticated Origin Pulls
+#[derive(Debug, clap::Args)]
+pub(super) struct AopArguments {
+    #[command(subcommand)]
+    verb: Aop,
+}
+
+#[derive(Debug, Subcommand)]
+enum Aop {
+    Ca(ca::CaArguments),
+}
+
+pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
+    match &arguments.verb {
+        Aop::Ca(arguments) => ca::run(arguments),
+    }
+}
+
+/// Which API of Cloudflare's is asked. The names keep clear of those that tell which proxy is asked.
+#[allow(dead_code, reason = "the verbs that ask")]
+#[derive(Debug, clap::Args)]
+pub(super) struct ApiArguments {
+    /// Cloudflare's API
+    #[arg(long, value_name = "URL", default_value = DEFAULT_API, help_heading = "Cloudflare")]
+    api: String,
+    /// CA that its certificate must chain to [default: the system's]
+    #[arg(long, value_name = "FILE", help_heading = "Cloudflare")]
+    api_ca: Option<PathBuf>,
+}
+
+/// Who asks Cloudflare's API, and about which zone.
+#[allow(dead_code, reason = "the verbs that ask")]
+#[derive(Debug, clap::Args)]
+pub(super) struct CloudflareArguments {
+    /// The zone, by its name or its id
+    #[arg(long, value_name = "ZONE", help_heading = "Cloudflare")]
+    pub(super) zone: Option<String>,
+    /// File with the API token [default: $CLOUDFLARE_API_TOKEN, then the systemd credential cloudflare-api-token]
+    #[arg(long, value_name = "FILE", help_heading = "Cloudflare")]
+    api_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) api: ApiArguments,
+}
+
+#[allow(dead_code, reason = "the verbs that ask")]
+impl CloudflareArguments {
+    /// A client with the token that the arguments or the environment name.
+    pub(super) fn cloudflare(&self) -> anyhow::Result<Cloudflare> {
+        let token = token::find(self.api_token_file.as_deref())?;
+        Ok(Cloudflare::new(self.api.client(Some(&token))?)?)
+    }
+}
+
+#[allow(dead_code, reason = "the verbs that ask")]
+impl ApiArguments {
+    fn client(&self, token: Option<&Secret>) -> anyhow::Result<Client> {
+        let endpoint = Endpoint::parse(&self.api).context("--api is no address")?;
+        let files = TlsFiles { ca: self.api_ca.clone(), client: None };
+        Ok(Client::new(endpoint, &files, token)?)
+    }
+}
+
+/// How a verb that ended with `error` ended: what Cloudflare refuses has a code of its own.
+pub(super) fn ended(error: &anyhow::Error) -> Ended {
+    match of_cloudflare(error) {
+        Some(CloudflareError::Refused(_) | CloudflareError::NoZone { .. }) => Ended::Refused,
+        Some(
+            CloudflareError::Fetch { .. }
+            | CloudflareError::Unreadable { .. }
+            | CloudflareError::SeveralZones { .. }
+            | CloudflareError::InTheClear { .. }
+            | CloudflareError::Start(_),
+        )
+        | None => Ended::Failed,
+    }
+}
+
+/// What a failure at Cloudflare means and what to do about it; nothing for any other.
+pub(super) fn advice(error: &anyhow::Error) -> String {
+    let Some(error) = of_cloudflare(error) else { return String::new() };
+    let meaning = error.meaning().map(|meaning| format!("\n  it means: {meaning}")).unwrap_or_default();
+    format!("{meaning}\n  next: {}", error.next_step())
+}
+
+fn of_cloudflare(error: &anyhow::Error) -> Option<&CloudflareError> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<RolloutError>() {
+        Some(RolloutError::Cloudflare(error)) => Some(error),
+        _ => cause.downcast_ref(),
+    })
+}

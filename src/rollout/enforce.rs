@@ -1,0 +1,123 @@
+//! The origin's mode: observe before anything shows a certificate, enforce when the evidence says so.
+
+use std::time::Duration;
+
+use super::context::{Context, Look};
+use super::desired::Desired;
+use super::error::RolloutError;
+use super::leaf::Leaf;
+use super::observed::Observed;
+use super::seen::{Host, Sought};
+use super::step::Step;
+use crate::clock::Timestamp;
+use crate::evidence::report::{HostReport, JudgeRequest, ModeRequest};
+use crate::policy::client_auth::Mode;
+use crate::policy::verdict::Reason;
+use crate::remote::admin::AdminError;
+
+/// The shortest window that an origin judges over.
+const MIN_WINDOW: Duration = Duration::from_mins(1);
+/// Up to here an origin counts by minutes; what came before the change would count again in a longer one.
+const MAX_WINDOW: Duration = Duration::from_hours(1);
+/// How far a window may reach back beyond its beginning.
+const GRAIN: Duration = Duration::from_mins(1);
+
+/// Has the origin ask for certificates, and log what it gets.
+pub(super) fn observe(ctx: &Context<'_>, host: &Host) -> Result<(), RolloutError> {
+    ctx.origin.set_mode(&host.configured, &request(Mode::Observe, None))?;
+    Ok(())
+}
+
+/// Refuses to go on with a certificate that the origin would refuse.
+pub(super) fn expect_trust(ctx: &Context<'_>, host: &Host, leaf: &Leaf) -> Result<(), RolloutError> {
+    let report = ctx.origin.judge(&host.configured, &JudgeRequest { certificates: leaf.certificate.clone() })?;
+    match report.reason {
+        Reason::Verified => Ok(()),
+        reason => Err(RolloutError::Unsafe {
+            what: format!("the origin would refuse this certificate for {}: {}", host.configured, reason.label()),
+            next_step: report.next_step.unwrap_or_else(|| "`originlock pki inspect FILE` says what it is".to_owned()),
+        }),
+    }
+}
+
+/// Has the origin enforce as soon as its evidence says that it may.
+pub(super) fn enforce(
+    ctx: &mut Context<'_>,
+    desired: &Desired,
+    observed: &Observed,
+    host: &Host,
+    step: &Step,
+    limit: Duration,
+) -> Result<(), RolloutError> {
+    let name = host.configured.as_str();
+    let begun = changed_at(observed, desired, &host.detail.host.name);
+    let next_step = format!("`originlock ready {name}` says what is missing; the same command goes on");
+    ctx.wait(step, limit, &next_step, |ctx| {
+        let window = match ready_over(ctx, desired, name, begun)? {
+            Ok(window) => window,
+            Err(missing) => return Ok(Look::NotYet(missing)),
+        };
+        match ctx.origin.set_mode(name, &request(Mode::Enforce, window)) {
+            Ok(_) => Ok(Look::Ready(())),
+            // Another failing handshake came in between.
+            Err(AdminError::Problem(problem)) if problem.kind == "not_ready" => Ok(Look::NotYet(problem.detail)),
+            Err(error) => Err(error.into()),
+        }
+    })
+}
+
+/// The window over which the host is ready, `None` for the origin's own; or else what is missing.
+fn ready_over(
+    ctx: &Context<'_>,
+    desired: &Desired,
+    name: &str,
+    begun: Option<Timestamp>,
+) -> Result<Result<Option<Duration>, String>, RolloutError> {
+    let over = |window| -> Result<(Option<String>, Duration), RolloutError> {
+        let HostReport { readiness, evidence, .. } = ctx.origin.host(name, window)?.host;
+        let missing = readiness.shortfalls.into_iter().next().map(|shortfall| shortfall.sentence);
+        let missing = missing.filter(|_| !readiness.ready);
+        Ok((missing, Duration::from_secs(evidence.window_seconds)))
+    };
+    let (missing, longest) = over(None)?;
+    let Some(mut missing) = missing else { return Ok(Ok(None)) };
+    let now = ctx.origin.status()?.at;
+    for window in windows(desired, ctx.patience.settle, begun, now).into_iter().filter(|window| *window < longest) {
+        match over(Some(window))?.0 {
+            Some(still) => missing = still,
+            None => return Ok(Ok(Some(window))),
+        }
+    }
+    Ok(Err(missing))
+}
+
+/// Over which times readiness may be judged where the origin's own says no, the longest first.
+///
+/// What came before the edges showed the certificate says nothing about what they do since. While they change over, some
+/// still show the old state, so that a window may begin when that has settled; not later, or what keeps failing would be
+/// overlooked.
+fn windows(desired: &Desired, settle: Duration, begun: Option<Timestamp>, now: Timestamp) -> Vec<Duration> {
+    if let Some(window) = desired.window {
+        return vec![window];
+    }
+    let since = begun.into_iter().flat_map(|begun| [begun, begun.after(settle)]);
+    let windows = since.map(|since| now.since(since).saturating_sub(GRAIN).min(MAX_WINDOW));
+    windows.filter(|window| *window >= MIN_WINDOW).collect()
+}
+
+/// When the last of a host's hostnames began to be shown the certificate.
+fn changed_at(observed: &Observed, desired: &Desired, host_name: &str) -> Option<Timestamp> {
+    let sought = desired.leaf.as_ref().map_or(Sought::Verified, |leaf| Sought::Certificate(leaf.sha256()));
+    let hosts = observed.hostnames.values().filter_map(|observed| observed.host.as_ref());
+    let of_host = hosts.filter(|host| host.detail.host.name == host_name);
+    of_host
+        .map(|host| host.sighting(sought, None).map(|sighting| sighting.seen.first_seen))
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
+        .max()
+}
+
+fn request(mode: Mode, window: Option<Duration>) -> ModeRequest {
+    let window_seconds = window.map(|window| window.as_secs());
+    ModeRequest { mode, force: false, dry_run: false, confirm_within_seconds: None, window_seconds }
+}

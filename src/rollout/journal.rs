@@ -1,0 +1,187 @@
+//! What neither Cloudflare nor the origin can tell after a crash: intents before, results after. No key, no token.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::cloudflare::{CertificateId, ZoneId};
+use crate::x509::Fingerprint;
+
+/// Of the file's shape.
+const VERSION: u32 = 1;
+
+/// The journal of one zone, held by one process at a time.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    /// Locked as long as it is open.
+    _lock: File,
+    entries: Entries,
+}
+
+/// What a journal remembers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entries {
+    version: u32,
+    pub zone: ZoneId,
+    /// Uploads by the certificate's fingerprint.
+    #[serde(default)]
+    pub uploads: BTreeMap<String, Upload>,
+    /// What a hostname was like before its first change, to be given back on a rollback.
+    #[serde(default)]
+    pub before: BTreeMap<String, Before>,
+    /// What the zone was like before its first change.
+    #[serde(default)]
+    pub zone_before: Option<ZoneBefore>,
+}
+
+/// An upload that was begun.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Upload {
+    pub begun_at: Timestamp,
+    /// What Cloudflare called it. `None`: the answer is not known; it may be there or not.
+    pub id: Option<CertificateId>,
+    /// Whether it lay there before anyone here wanted it: not ours to delete.
+    #[serde(default)]
+    pub was_there: bool,
+}
+
+/// What a hostname was like.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Before {
+    pub recorded_at: Timestamp,
+    /// `None`: there was no association.
+    pub association: Option<AssociationBefore>,
+}
+
+/// An association that was there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AssociationBefore {
+    pub cert_id: CertificateId,
+    pub sha256: Option<Fingerprint>,
+    pub enabled: bool,
+}
+
+/// What a zone was like.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ZoneBefore {
+    pub recorded_at: Timestamp,
+    pub tls_client_auth: Option<bool>,
+    pub zone_level: Option<bool>,
+}
+
+/// Why the journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("{} is in use: another originlock works on this zone; wait for it to end", path.display())]
+    InUse { path: PathBuf },
+    #[error("{} cannot be read or written; name another folder with --state", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} is no journal of this version; look at it, and move it away", path.display())]
+    Unreadable { path: PathBuf, source: serde_json::Error },
+    #[error("{} is of another version of originlock", path.display())]
+    Version { path: PathBuf },
+}
+
+impl Journal {
+    /// Opens the journal of `zone` in `folder`, which is made if it is not there, and keeps everyone else out of it.
+    pub fn open(folder: &Path, zone: &ZoneId) -> Result<Self, JournalError> {
+        // The id comes from outside, and a file's name is made of it.
+        let name: String = zone.0.chars().filter(char::is_ascii_alphanumeric).collect();
+        let path = folder.join(format!("aop-{name}.json"));
+        let failed = |source| JournalError::Io { path: path.clone(), source };
+        fs::create_dir_all(folder).map_err(failed)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(folder.join(format!("aop-{name}.lock")))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let entries = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|source| JournalError::Unreadable { path: path.clone(), source })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Entries::new(zone.clone()),
+            Err(error) => return Err(failed(error)),
+        };
+        match entries.version {
+            VERSION => Ok(Self { path, _lock: lock, entries }),
+            _ => Err(JournalError::Version { path }),
+        }
+    }
+
+    /// What is remembered.
+    pub fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    /// Changes what is remembered; on the disk when this returns, whole or not at all.
+    pub fn record(&mut self, change: impl FnOnce(&mut Entries)) -> Result<(), JournalError> {
+        let mut entries = self.entries.clone();
+        change(&mut entries);
+        if entries == self.entries {
+            return Ok(());
+        }
+        let text = serde_json::to_vec_pretty(&entries).expect("our own types are JSON");
+        write(&self.path, &text).map_err(|source| JournalError::Io { path: self.path.clone(), source })?;
+        self.entries = entries;
+        Ok(())
+    }
+}
+
+impl Entries {
+    fn new(zone: ZoneId) -> Self {
+        Self { version: VERSION, zone, uploads: BTreeMap::new(), before: BTreeMap::new(), zone_before: None }
+    }
+}
+
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("json.new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone() -> ZoneId {
+        ZoneId("023e105f4ecef8ad9ca31a8372d0c353".to_owned())
+    }
+
+    #[test]
+    fn what_was_recorded_is_there_after_a_crash_and_only_one_process_has_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut journal = Journal::open(folder.path(), &zone()).expect("a journal");
+        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None, was_there: false };
+        journal.record(|entries| drop(entries.uploads.insert("ab".to_owned(), upload.clone()))).expect("written");
+        assert!(matches!(Journal::open(folder.path(), &zone()), Err(JournalError::InUse { .. })));
+        drop(journal);
+        let journal = Journal::open(folder.path(), &zone()).expect("a journal");
+        assert_eq!(journal.entries().uploads["ab"], upload);
+    }
+
+    #[test]
+    fn what_is_no_journal_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(format!("aop-{}.json", zone()));
+        fs::write(&path, "{").expect("a file");
+        assert!(matches!(Journal::open(folder.path(), &zone()), Err(JournalError::Unreadable { .. })));
+        fs::write(&path, r#"{"version":9,"zone":"a"}"#).expect("a file");
+        assert!(matches!(Journal::open(folder.path(), &zone()), Err(JournalError::Version { .. })));
+        assert_eq!(fs::read_to_string(&path).expect("a file"), r#"{"version":9,"zone":"a"}"#);
+    }
+}
