@@ -18,8 +18,8 @@ use super::control::View;
 use super::handshakes::{HandshakeView, HandshakesAnswer, HandshakesQuery, Wanted, network_of};
 use super::problem::Problem;
 use super::rights::Caller;
-use super::{App, MAX_BODY_BYTES};
-use crate::evidence::report::{ModeRequest, StatusReport};
+use super::{App, MAX_BODY_BYTES, MAX_CERTIFICATES_BYTES};
+use crate::evidence::report::{ModeRequest, StatusReport, TrustRequest};
 use crate::evidence::window::MIN_WINDOW;
 use crate::evidence::wording;
 
@@ -119,6 +119,23 @@ pub(super) async fn set_mode(
     told(&state.changing.clone(), move || {
         let host = state.view.first_name(&name).unwrap_or(name);
         Ok(state.control.set_mode(&host, &request, &caller.by)?)
+    })
+    .await
+}
+
+/// `POST /api/v1/hosts/{name}/trust`
+pub(super) async fn change_trust(
+    State(state): State<App>,
+    Extension(caller): Extension<Caller>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let name = named(path)?;
+    let request: TrustRequest = json(&headers, &bounded(body, MAX_CERTIFICATES_BYTES)?)?;
+    told(&state.changing.clone(), move || {
+        let host = state.view.first_name(&name).unwrap_or(name);
+        Ok(state.control.change_trust(&host, &request, &caller.by)?)
     })
     .await
 }

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use crate::evidence::network::Network;
 use crate::evidence::report::{
     CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport, ModeReport, ModeRequest,
-    ProblemReport, ReloadReport, StatusReport,
+    ProblemReport, ReloadReport, StatusReport, TrustChangeReport, TrustRequest,
 };
 
 /// Tells what there is. Every call may take a while: it is made off the runtime's thread.
@@ -38,6 +38,16 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// Not ready, not writable, unknown, …: as it is told to whoever asked.
     fn set_mode(&self, host: &str, request: &ModeRequest, by: &str) -> Result<ModeReport, Box<ProblemReport>>;
+    /// Adds CA certificates to the host's bundle, or takes some away.
+    ///
+    /// # Errors
+    /// Unknown, not writable, the last CA, no CA, …: as it is told to whoever asked.
+    fn change_trust(
+        &self,
+        host: &str,
+        request: &TrustRequest,
+        by: &str,
+    ) -> Result<TrustChangeReport, Box<ProblemReport>>;
     /// Has an `enforce` that would fall back stay.
     ///
     /// # Errors

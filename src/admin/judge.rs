@@ -31,7 +31,7 @@ pub(super) async fn judge(
 fn unreadable(error: &PemError) -> Problem {
     let next_step = match error {
         PemError::Empty => "send the chain as a client would, leaf first, in PEM",
-        PemError::Broken(_) => "copy it again; a line may be missing at its end",
+        PemError::Broken(_) | PemError::Unclear => "copy it again; a line may be missing at its end",
         PemError::PrivateKey => {
             "send certificates alone. It was not kept here; whoever else could read it on its way has it"
         }

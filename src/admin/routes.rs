@@ -38,7 +38,7 @@ impl Route {
     }
 }
 
-pub(super) const ROUTES: [Route; 13] = [
+pub(super) const ROUTES: [Route; 14] = [
     read("/api/v1/status", |method| on(method, api::status)),
     read("/api/v1/hosts", |method| on(method, api::hosts)),
     read("/api/v1/hosts/{name}", |method| on(method, api::host)),
@@ -49,6 +49,7 @@ pub(super) const ROUTES: [Route; 13] = [
     read("/api/v1/openapi.json", |method| on(method, api::openapi)),
     ask("/api/v1/hosts/{name}/judge", |method| on(method, judge::judge)).with_certificates(),
     change("/api/v1/hosts/{name}/mode", |method| on(method, api::set_mode)),
+    change("/api/v1/hosts/{name}/trust", |method| on(method, api::change_trust)).with_certificates(),
     change("/api/v1/hosts/{name}/confirm", |method| on(method, api::confirm)),
     change("/api/v1/reload", |method| on(method, api::reload)),
     read("/metrics", |method| on(method, super::metrics)),

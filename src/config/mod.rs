@@ -1,7 +1,7 @@
 //! What the operator wrote: read once, every mistake reported at once, each at its place.
 
 mod admin;
-mod diff;
+pub mod diff;
 pub mod edit;
 mod evidence;
 pub mod file;

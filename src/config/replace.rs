@@ -1,4 +1,4 @@
-//! A configuration file replaced by another text: whole, or not at all.
+//! A file of the operator's replaced by another text: whole, or not at all.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ pub enum ReplaceError {
 ///
 /// # Errors
 /// The file is not `expected` any more, or cannot be written; it is then left as it is.
-pub fn replace(path: &Path, expected: &str, text: &str) -> Result<(), ReplaceError> {
+pub fn replace(path: &Path, expected: impl AsRef<[u8]>, text: impl AsRef<[u8]>) -> Result<(), ReplaceError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => ReplaceError::Changed { path: path.to_owned() },
         // A file that is mounted by itself, as containers do, cannot be renamed over.
@@ -38,8 +38,8 @@ pub fn replace(path: &Path, expected: &str, text: &str) -> Result<(), ReplaceErr
     };
     let target = fs::canonicalize(path).map_err(failed)?;
     let draft = draft_of(&target);
-    let written = write_draft(&draft, &target, text).and_then(|()| {
-        if fs::read(&target)? != expected.as_bytes() {
+    let written = write_draft(&draft, &target, text.as_ref()).and_then(|()| {
+        if fs::read(&target)? != expected.as_ref() {
             return Ok(false);
         }
         fs::rename(&draft, &target)?;
@@ -66,12 +66,12 @@ fn draft_of(target: &Path) -> PathBuf {
     target.with_file_name(format!(".{name}.{}.new", std::process::id()))
 }
 
-fn write_draft(draft: &Path, target: &Path, text: &str) -> io::Result<()> {
+fn write_draft(draft: &Path, target: &Path, text: &[u8]) -> io::Result<()> {
     let old = fs::metadata(target)?;
     // What an earlier process of the same number left behind.
     let _ = fs::remove_file(draft);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(DRAFT_MODE).open(draft)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(text)?;
     let new = file.metadata()?;
     if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
         fchown(&file, Some(old.uid()), Some(old.gid()))?;

@@ -41,7 +41,8 @@ impl Crl {
         &self.list
     }
 
-    pub(super) fn fingerprint(&self) -> Fingerprint {
+    /// SHA-256 of its DER.
+    pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 }

@@ -77,7 +77,7 @@ impl AdminClient {
         self.post(format!("/api/v1/hosts/{}/judge", percent_encoded(name)), request)
     }
 
-    /// Adds to or takes from the CA bundle of a host.
+    /// Adds CA certificates to a host's bundle or takes some away, or says what that would change.
     pub fn change_trust(&self, name: &str, request: &TrustRequest) -> Result<TrustChangeReport, AdminError> {
         self.post(format!("/api/v1/hosts/{}/trust", percent_encoded(name)), request)
     }

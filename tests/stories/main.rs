@@ -1,13 +1,17 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
 mod admin;
+mod aop_adopt;
 mod aop_apply;
+mod aop_lost;
+mod aop_settings;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;
 mod cloudflare_edges;
 mod cloudflare_fake;
 mod cloudflare_faults;
+mod cloudflare_shapes;
 mod crowd;
 mod curl;
 mod dashboard;
@@ -37,6 +41,7 @@ mod sessions;
 mod sni;
 mod stalls;
 mod support;
+mod trust;
 mod verbs;
 mod walk;
 mod walk_back;

@@ -147,6 +147,24 @@ impl Control for Stub {
         })
     }
 
+    fn change_trust(
+        &self,
+        name: &str,
+        request: &TrustRequest,
+        by: &str,
+    ) -> Result<TrustChangeReport, Box<ProblemReport>> {
+        known(name)?;
+        Ok(TrustChangeReport {
+            host: name.to_owned(),
+            hosts: vec![name.to_owned()],
+            ca: "ours".into(),
+            file: by.to_owned(),
+            added: Vec::new(),
+            removed: request.remove.clone(),
+            applied: !request.dry_run,
+        })
+    }
+
     fn confirm(&self, name: &str, _by: &str) -> Result<HostReport, Box<ProblemReport>> {
         known(name).map(|()| host())
     }

@@ -45,7 +45,8 @@ pub struct TrustRequest {
     pub dry_run: bool,
 }
 
-/// What came of a [`TrustRequest`].
+/// What came of a [`TrustRequest`]. With another bundle a host has another trust, and evidence belongs to one trust: that
+/// of all these hosts starts anew.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TrustChangeReport {
     pub host: String,

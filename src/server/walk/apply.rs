@@ -66,7 +66,7 @@ impl Walk {
                 return problem::file_changed(differs);
             }
         }
-        problem::replace(error, edited, wanted.source.clone())
+        problem::replace(error, edited.diff.clone(), Some(wanted.source.clone()))
     }
 }
 

@@ -1,12 +1,15 @@
-//! What a reload would change besides the one mode. Readiness was judged under what is in force, so that nothing else may
-//! come into force with it: no half-done rotation of a CA, no file that somebody has just put into `hosts.d`.
+//! What a reload would change besides the one mode or bundle. It was asked for under what is in force, so that nothing else
+//! may come into force with it: no half-done rotation of a CA, no file that somebody has just put into `hosts.d`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::bundle::BundleChange;
 use crate::config::edit::Edited;
 use crate::config::model::Config;
 use crate::snapshot::Snapshot;
+use crate::snapshot::build::LoadedCa;
+use crate::x509::Fingerprint;
 
 /// A configuration and what it means.
 #[derive(Clone, Copy)]
@@ -37,19 +40,67 @@ fn sources(edited: Option<&Edited>, before: &Config, after: &Config) -> Option<S
 
 /// The files say the same. What they name may not.
 fn meaning(host: &str, before: &Snapshot, after: &Snapshot) -> Option<String> {
-    for (old, new) in before.all.iter().zip(&after.all) {
-        let (name, from, to) = (&old.name, old.client_auth.mode(), new.client_auth.mode());
-        if **name != *host && from != to {
-            return Some(format!("`{name}` is in {}, and its file says {}", from.label(), to.label()));
-        }
+    let in_pairs = || before.all.iter().zip(&after.all);
+    modes(before, after, |name| name == host).or_else(|| {
+        let changed = in_pairs().find(|(old, new)| {
+            let trust = old.client_auth.trust().zip(new.client_auth.trust());
+            trust.is_some_and(|(old, new)| old.digest() != new.digest())
+        });
+        changed.map(|(old, _)| other_trust(&old.name)).or_else(|| ranges(before, after))
+    })
+}
+
+/// The first difference between `before` and `after` that is not `change`, in words.
+pub(super) fn beside_bundle(change: &BundleChange, before: State<'_>, after: State<'_>) -> Option<String> {
+    let (old, new) = (before.snapshot, after.snapshot);
+    sources(None, before.config, after.config)
+        .or_else(|| modes(old, new, |_| false))
+        .or_else(|| bundles(change, old, new))
+        .or_else(|| pins(old, new))
+        .or_else(|| ranges(old, new))
+}
+
+/// In a bundle of the changed file those certificates may come and go that the change is about, elsewhere none.
+fn bundles(change: &BundleChange, before: &Snapshot, after: &Snapshot) -> Option<String> {
+    before.cas.iter().zip(after.cas.values()).find_map(|((name, old), new)| {
+        let certificates = |ca: &LoadedCa| -> BTreeSet<_> {
+            ca.bundle.certificates().iter().map(|ca| ca.summary.fingerprint).collect()
+        };
+        let lists = |ca: &LoadedCa| ca.crls.iter().map(|crl| crl.fingerprint()).collect::<BTreeSet<_>>();
+        let meant = |certificate: &Fingerprint| change.affected.contains(name) && change.is_about(*certificate);
+        let alike = certificates(old).symmetric_difference(&certificates(new)).all(meant) && lists(old) == lists(new);
+        (!alike).then(|| {
+            format!(
+                "the CA `{name}` is not what is in force: a certificate or a revocation list has changed in its file"
+            )
+        })
+    })
+}
+
+fn pins(before: &Snapshot, after: &Snapshot) -> Option<String> {
+    let changed = before.all.iter().zip(&after.all).find(|(old, new)| {
         let trust = old.client_auth.trust().zip(new.client_auth.trust());
-        if trust.is_some_and(|(old, new)| old.digest() != new.digest()) {
-            return Some(format!(
-                "what `{name}` trusts is not what is in force: a CA, a revocation list or a pinned certificate has \
-                 changed in its file"
-            ));
-        }
-    }
-    let same_ranges = Arc::ptr_eq(&before.networks, &after.networks) || before.networks == after.networks;
-    (!same_ranges).then(|| "the ranges that count as Cloudflare's have changed in their file".to_owned())
+        trust.is_some_and(|(old, new)| old.pins() != new.pins())
+    });
+    changed.map(|(old, _)| other_trust(&old.name))
+}
+
+fn other_trust(name: &str) -> String {
+    format!(
+        "what `{name}` trusts is not what is in force: a CA, a revocation list or a pinned certificate has changed in its \
+         file"
+    )
+}
+
+fn modes(before: &Snapshot, after: &Snapshot, expected: impl Fn(&str) -> bool) -> Option<String> {
+    before.all.iter().zip(&after.all).find_map(|(old, new)| {
+        let (name, from, to) = (&old.name, old.client_auth.mode(), new.client_auth.mode());
+        let differs = from != to && !expected(name);
+        differs.then(|| format!("`{name}` is in {}, and its file says {}", from.label(), to.label()))
+    })
+}
+
+fn ranges(before: &Snapshot, after: &Snapshot) -> Option<String> {
+    let same = Arc::ptr_eq(&before.networks, &after.networks) || before.networks == after.networks;
+    (!same).then(|| "the ranges that count as Cloudflare's have changed in their file".to_owned())
 }

@@ -1,12 +1,14 @@
-//! Changing a host's mode safely: is it ready, the one word in the operator's file, the reload, the look whether it came out as
+//! Changing a host's trust, and its mode safely: is it ready, the one word in the operator's file, the reload, the look whether it came out as
 //! meant. And back, by itself, where that was asked for.
 
 mod apply;
+mod bundle;
 mod check;
 mod confirm;
 mod drift;
 mod problem;
 mod tally;
+mod trust;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -23,7 +25,9 @@ use super::views;
 use crate::admin::control::{Control, View};
 use crate::clock::Timestamp;
 use crate::config::edit;
-use crate::evidence::report::{CheckReport, HostReport, ModeReport, ModeRequest, ReloadReport};
+use crate::evidence::report::{
+    CheckReport, HostReport, ModeReport, ModeRequest, ReloadReport, TrustChangeReport, TrustRequest,
+};
 use crate::hostname::{HostPattern, Hostname};
 use crate::policy::client_auth::Mode;
 use crate::proxy::worker::Shared;
@@ -206,6 +210,10 @@ impl Control for Walk {
         }
         changed.report.checks = self.checks(&host, &mut changed);
         Ok(changed.report)
+    }
+
+    fn change_trust(&self, name: &str, request: &TrustRequest, by: &str) -> Result<TrustChangeReport, Problem> {
+        self.change_bundle(name, request, by)
     }
 
     fn confirm(&self, name: &str, by: &str) -> Result<HostReport, Problem> {
