@@ -12,6 +12,7 @@ mod next_step;
 mod output;
 mod paper;
 pub mod pki;
+mod progress;
 mod ready;
 mod run;
 mod status;

@@ -18,6 +18,7 @@ pub mod observed;
 pub mod origin;
 pub mod patience;
 pub mod plan;
+pub mod preflight;
 pub mod progress;
 mod prove;
 pub mod seen;

@@ -1,8 +1,15 @@
 //! `originlock aop`: Cloudflare's side of Authenticated Origin Pulls.
 
+mod apply;
 mod ca;
-#[allow(dead_code, reason = "the verbs that need a token")]
+mod leaf;
+mod origin;
+mod plan;
+mod progress;
+mod render;
+mod state;
 mod token;
+mod wanted;
 
 use std::path::PathBuf;
 
@@ -24,17 +31,20 @@ pub(super) struct AopArguments {
 
 #[derive(Debug, Subcommand)]
 enum Aop {
+    Plan(Box<plan::PlanArguments>),
+    Apply(Box<apply::ApplyArguments>),
     Ca(ca::CaArguments),
 }
 
 pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
     match &arguments.verb {
+        Aop::Plan(arguments) => plan::run(arguments),
+        Aop::Apply(arguments) => apply::run(arguments),
         Aop::Ca(arguments) => ca::run(arguments),
     }
 }
 
 /// Which API of Cloudflare's is asked. The names keep clear of those that tell which proxy is asked.
-#[allow(dead_code, reason = "the verbs that ask")]
 #[derive(Debug, clap::Args)]
 pub(super) struct ApiArguments {
     /// Cloudflare's API
@@ -46,7 +56,6 @@ pub(super) struct ApiArguments {
 }
 
 /// Who asks Cloudflare's API, and about which zone.
-#[allow(dead_code, reason = "the verbs that ask")]
 #[derive(Debug, clap::Args)]
 pub(super) struct CloudflareArguments {
     /// The zone, by its name or its id
@@ -59,7 +68,6 @@ pub(super) struct CloudflareArguments {
     pub(super) api: ApiArguments,
 }
 
-#[allow(dead_code, reason = "the verbs that ask")]
 impl CloudflareArguments {
     /// A client with the token that the arguments or the environment name.
     pub(super) fn cloudflare(&self) -> anyhow::Result<Cloudflare> {
@@ -68,7 +76,6 @@ impl CloudflareArguments {
     }
 }
 
-#[allow(dead_code, reason = "the verbs that ask")]
 impl ApiArguments {
     fn client(&self, token: Option<&Secret>) -> anyhow::Result<Client> {
         let endpoint = Endpoint::parse(&self.api).context("--api is no address")?;
@@ -79,16 +86,17 @@ impl ApiArguments {
 
 /// How a verb that ended with `error` ended: what Cloudflare refuses has a code of its own.
 pub(super) fn ended(error: &anyhow::Error) -> Ended {
-    match of_cloudflare(error) {
-        Some(CloudflareError::Refused(_) | CloudflareError::NoZone { .. }) => Ended::Refused,
-        Some(
-            CloudflareError::Fetch { .. }
-            | CloudflareError::Unreadable { .. }
-            | CloudflareError::SeveralZones { .. }
-            | CloudflareError::InTheClear { .. }
-            | CloudflareError::Start(_),
-        )
-        | None => Ended::Failed,
+    of_cloudflare(error).map_or(Ended::Failed, by_cloudflare)
+}
+
+fn by_cloudflare(error: &CloudflareError) -> Ended {
+    match error {
+        CloudflareError::Refused(_) | CloudflareError::NoZone { .. } => Ended::Refused,
+        CloudflareError::Fetch { .. }
+        | CloudflareError::Unreadable { .. }
+        | CloudflareError::SeveralZones { .. }
+        | CloudflareError::InTheClear { .. }
+        | CloudflareError::Start(_) => Ended::Failed,
     }
 }
 
