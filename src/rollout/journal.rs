@@ -46,6 +46,9 @@ pub struct Upload {
     pub begun_at: Timestamp,
     /// What Cloudflare called it. `None`: the answer is not known; it may be there or not.
     pub id: Option<CertificateId>,
+    /// Whether it lay there before anyone here wanted it: not ours to delete.
+    #[serde(default)]
+    pub was_there: bool,
 }
 
 /// What a hostname was like.
@@ -88,9 +91,7 @@ pub enum JournalError {
 impl Journal {
     /// Opens the journal of `zone` in `folder`, which is made if it is not there, and keeps everyone else out of it.
     pub fn open(folder: &Path, zone: &ZoneId) -> Result<Self, JournalError> {
-        // The id comes from outside, and a file's name is made of it.
-        let name: String = zone.0.chars().filter(char::is_ascii_alphanumeric).collect();
-        let path = folder.join(format!("aop-{name}.json"));
+        let path = path_of(folder, zone);
         let failed = |source| JournalError::Io { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let lock = OpenOptions::new()
@@ -98,7 +99,7 @@ impl Journal {
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(folder.join(format!("aop-{name}.lock")))
+            .open(path.with_extension("lock"))
             .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -115,6 +116,13 @@ impl Journal {
             VERSION => Ok(Self { path, _lock: lock, entries }),
             _ => Err(JournalError::Version { path }),
         }
+    }
+
+    /// What is remembered of `zone` in `folder`, for whoever only looks: nothing is made, locked or changed. `None`:
+    /// nothing is, or it cannot be read.
+    pub fn peek(folder: &Path, zone: &ZoneId) -> Option<Entries> {
+        let entries: Entries = serde_json::from_slice(&fs::read(path_of(folder, zone)).ok()?).ok()?;
+        (entries.version == VERSION).then_some(entries)
     }
 
     /// What is remembered.
@@ -142,6 +150,12 @@ impl Entries {
     }
 }
 
+fn path_of(folder: &Path, zone: &ZoneId) -> PathBuf {
+    // The id comes from outside, and a file's name is made of it.
+    let name: String = zone.0.chars().filter(char::is_ascii_alphanumeric).collect();
+    folder.join(format!("aop-{name}.json"))
+}
+
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("json.new");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
@@ -163,7 +177,7 @@ mod tests {
     fn what_was_recorded_is_there_after_a_crash_and_only_one_process_has_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut journal = Journal::open(folder.path(), &zone()).expect("a journal");
-        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None };
+        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None, was_there: false };
         journal.record(|entries| drop(entries.uploads.insert("ab".to_owned(), upload.clone()))).expect("written");
         assert!(matches!(Journal::open(folder.path(), &zone()), Err(JournalError::InUse { .. })));
         drop(journal);

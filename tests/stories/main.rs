@@ -3,6 +3,7 @@
 mod admin;
 mod aop_adopt;
 mod aop_apply;
+mod aop_client;
 mod aop_lost;
 mod aop_settings;
 mod certificate_log;
@@ -36,6 +37,7 @@ mod nginx;
 mod openssl;
 mod pins;
 mod probe;
+mod probe_verb;
 mod reload;
 mod sessions;
 mod sni;
