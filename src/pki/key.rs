@@ -63,7 +63,10 @@ mod tests {
         }
         let words = |text: &str| format!("{:?}", check(&Secret::new(text.into()), &[]).expect_err("no key"));
         assert_eq!(words(""), "Missing");
-        assert_eq!(words("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n"), "Encrypted");
+        assert_eq!(
+            words("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n"),
+            "Encrypted"
+        );
         assert_eq!(words("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"), "Encrypted");
         assert!(words("-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n").starts_with("Unreadable"));
     }

@@ -29,4 +29,3 @@ pub mod seen;
 pub mod settings;
 pub mod step;
 mod void;
-pub mod zone;

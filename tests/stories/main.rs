@@ -4,6 +4,7 @@ mod admin;
 mod aop_adopt;
 mod aop_apply;
 mod aop_lost;
+mod aop_rollback;
 mod aop_settings;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]

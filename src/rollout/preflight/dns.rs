@@ -58,7 +58,8 @@ fn own_addresses(asking: &Asking<'_>) -> Own {
         return Own::At(vec![address.ip()]);
     }
     let listeners = asking.origin.status().map(|status| status.listeners).unwrap_or_default();
-    let listeners = listeners.iter().filter_map(|address| address.parse::<SocketAddr>().ok()).map(|address| address.ip());
+    let listeners =
+        listeners.iter().filter_map(|address| address.parse::<SocketAddr>().ok()).map(|address| address.ip());
     let listeners: Vec<_> = listeners.collect();
     match listeners.is_empty() || listeners.iter().any(IpAddr::is_unspecified) {
         true => Own::ThisMachine,

@@ -10,12 +10,7 @@ use crate::rollout::step::{Check, Level};
 /// Certificates that Cloudflare keeps for one zone and level.
 const MAX_CERTIFICATES: usize = 10;
 
-pub(super) fn look(
-    asking: &Asking<'_>,
-    zone: &Zone,
-    readings: &Readings,
-    entries: Option<&Entries>,
-) -> Vec<Check> {
+pub(super) fn look(asking: &Asking<'_>, zone: &Zone, readings: &Readings, entries: Option<&Entries>) -> Vec<Check> {
     let global = readings.tls_client_auth.as_ref().map_or("not known", |setting| setting.value.as_str());
     let of_zone = match readings.zone_level {
         Ok(true) => "on",
