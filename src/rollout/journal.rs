@@ -123,9 +123,7 @@ pub enum JournalError {
 impl Journal {
     /// Opens the journal of `zone` in `folder`, which is made if it is not there, and keeps everyone else out of it.
     pub fn open(folder: &Path, zone: &ZoneId) -> Result<Self, JournalError> {
-        // The id comes from outside, and a file's name is made of it.
-        let name: String = zone.0.chars().filter(char::is_ascii_alphanumeric).collect();
-        let path = folder.join(format!("aop-{name}.json"));
+        let path = path_of(folder, zone);
         let failed = |source| JournalError::Io { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let lock = OpenOptions::new()
@@ -133,7 +131,7 @@ impl Journal {
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(folder.join(format!("aop-{name}.lock")))
+            .open(path.with_extension("lock"))
             .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -150,6 +148,13 @@ impl Journal {
             VERSION => Ok(Self { path, _lock: lock, entries }),
             _ => Err(JournalError::Version { path }),
         }
+    }
+
+    /// What is remembered of `zone` in `folder`, for whoever only looks: nothing is made, locked or changed. `None`:
+    /// nothing is, or it cannot be read.
+    pub fn peek(folder: &Path, zone: &ZoneId) -> Option<Entries> {
+        let entries: Entries = serde_json::from_slice(&fs::read(path_of(folder, zone)).ok()?).ok()?;
+        (entries.version == VERSION).then_some(entries)
     }
 
     /// What is remembered.
@@ -175,6 +180,12 @@ impl Entries {
     fn new(zone: ZoneId) -> Self {
         Self { version: VERSION, zone, uploads: BTreeMap::new(), before: BTreeMap::new(), zone_before: None, rotations: BTreeMap::new() }
     }
+}
+
+fn path_of(folder: &Path, zone: &ZoneId) -> PathBuf {
+    // The id comes from outside, and a file's name is made of it.
+    let name: String = zone.0.chars().filter(char::is_ascii_alphanumeric).collect();
+    folder.join(format!("aop-{name}.json"))
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {

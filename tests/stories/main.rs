@@ -3,6 +3,7 @@
 mod admin;
 mod aop_adopt;
 mod aop_apply;
+mod aop_client;
 mod aop_lost;
 mod aop_rollback;
 mod aop_settings;

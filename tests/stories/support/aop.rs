@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use originlock::clock::Clock;
-use originlock::cloudflare::Cloudflare;
+use originlock::cloudflare::{Cloudflare, Pace};
 use originlock::fetch::{Client, Endpoint, TlsFiles};
 use originlock::hostname::Hostname;
 use originlock::pki::files::write_pair;
@@ -153,7 +153,9 @@ impl Aop {
     pub fn api(&self) -> Cloudflare {
         let token = Secret::new(self.fake.token().into_bytes());
         let endpoint = Endpoint::parse(&self.fake.base_url()).expect("a URL");
-        Cloudflare::new(Client::new(endpoint, &TlsFiles::default(), Some(&token)).expect("a client")).expect("a client")
+        let client = Client::new(endpoint, &TlsFiles::default(), Some(&token)).expect("a client");
+        let pace = Pace { second: Duration::from_secs(1) / SPEED, ..Pace::default() };
+        Cloudflare::new(client).expect("a client").with_pace(pace)
     }
 
     /// Both hostnames, to the end.
