@@ -178,7 +178,14 @@ impl Journal {
 
 impl Entries {
     fn new(zone: ZoneId) -> Self {
-        Self { version: VERSION, zone, uploads: BTreeMap::new(), before: BTreeMap::new(), zone_before: None, rotations: BTreeMap::new() }
+        Self {
+            version: VERSION,
+            zone,
+            uploads: BTreeMap::new(),
+            before: BTreeMap::new(),
+            zone_before: None,
+            rotations: BTreeMap::new(),
+        }
     }
 }
 
