@@ -3,8 +3,12 @@
 mod admin;
 mod aop_adopt;
 mod aop_apply;
+mod aop_client;
+mod aop_killed;
 mod aop_lost;
+mod aop_rollback;
 mod aop_settings;
+mod aop_strangers;
 mod aop_verbs;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
@@ -37,6 +41,7 @@ mod nginx;
 mod openssl;
 mod pins;
 mod probe;
+mod probe_verb;
 mod reload;
 mod sessions;
 mod sni;

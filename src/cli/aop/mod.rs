@@ -1,9 +1,17 @@
 //! `originlock aop`: Cloudflare's side of Authenticated Origin Pulls.
 
 mod alerts;
+mod apply;
 mod ca;
 mod ips;
+mod leaf;
+mod origin;
+mod plan;
+mod progress;
+mod render;
+mod state;
 mod token;
+mod wanted;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +34,8 @@ pub(super) struct AopArguments {
 
 #[derive(Debug, Subcommand)]
 enum Aop {
+    Plan(Box<plan::PlanArguments>),
+    Apply(Box<apply::ApplyArguments>),
     Ca(ca::CaArguments),
     Ips(ips::IpsArguments),
     Alerts(alerts::AlertsArguments),
@@ -33,6 +43,8 @@ enum Aop {
 
 pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
     match &arguments.verb {
+        Aop::Plan(arguments) => plan::run(arguments),
+        Aop::Apply(arguments) => apply::run(arguments),
         Aop::Ca(arguments) => ca::run(arguments),
         Aop::Ips(arguments) => ips::run(arguments),
         Aop::Alerts(arguments) => alerts::run(arguments),
@@ -92,16 +104,17 @@ fn part_of_a_second(text: &str) -> Result<f64, String> {
 
 /// How a verb that ended with `error` ended: what Cloudflare refuses has a code of its own.
 pub(super) fn ended(error: &anyhow::Error) -> Ended {
-    match of_cloudflare(error) {
-        Some(CloudflareError::Refused(_) | CloudflareError::NoZone { .. }) => Ended::Refused,
-        Some(
-            CloudflareError::Fetch { .. }
-            | CloudflareError::Unreadable { .. }
-            | CloudflareError::SeveralZones { .. }
-            | CloudflareError::InTheClear { .. }
-            | CloudflareError::Start(_),
-        )
-        | None => Ended::Failed,
+    of_cloudflare(error).map_or(Ended::Failed, by_cloudflare)
+}
+
+fn by_cloudflare(error: &CloudflareError) -> Ended {
+    match error {
+        CloudflareError::Refused(_) | CloudflareError::NoZone { .. } => Ended::Refused,
+        CloudflareError::Fetch { .. }
+        | CloudflareError::Unreadable { .. }
+        | CloudflareError::SeveralZones { .. }
+        | CloudflareError::InTheClear { .. }
+        | CloudflareError::Start(_) => Ended::Failed,
     }
 }
 
