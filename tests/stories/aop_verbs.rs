@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use originlock::policy::cloudflare_ca::SharedCa;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use crate::cloudflare::{Effect, Fake, FakeClock, Fault, Permission, RetryAfter, Token, Zone};
@@ -379,4 +382,42 @@ fn the_token_comes_from_the_environment_or_from_systemd_as_well() {
     finish(by_credential.spawn().expect("the program starts")).expect(0);
     let ran = run(&words);
     assert!(ran.code == 1 && ran.stderr.contains("there is no token for Cloudflare's API"), "{ran:?}");
+}
+
+#[test]
+fn who_is_asked_has_to_prove_to_be_it() {
+    let (_folder, path) = folder();
+    let files = ["token", "right.pem", "wrong.pem"].map(|name| path.join(name));
+    let certificates = [pki().site.certificate_pem(), pki().other.certificate_pem()];
+    for (file, text) in files.iter().zip([&[SECRET][..], &certificates].concat()) {
+        fs::write(file, text).expect("a file");
+    }
+    let [token, right, wrong] = files.map(|file| text(&file));
+    let fake = Fake::builder().zone(Zone::new(ZONE)).token(Token::full(SECRET)).tls(server_config()).start();
+    let api = fake.base_url().replace("127.0.0.1", "localhost");
+    let ask = |api: &str, ca: &str| {
+        let words = ["alerts", "--zone", ZONE, "--email", OPS, "--dry-run", "--api", api, "--api-ca", ca];
+        run(&[&words[..], &["--api-second", "0.001", "--api-token-file", &token]].concat())
+    };
+    ask(&api, &right).expect(0);
+    let heard = fake.requests().len();
+    for (api, ca) in [(&api, &wrong), (&fake.base_url(), &right)] {
+        let ran = ask(api, ca);
+        assert!(ran.code == 1 && ran.stderr.contains("no TLS connection comes about"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("there is no answer from Cloudflare: ") && ran.stderr.contains("next: "),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(fake.requests().len(), heard, "nothing was said to whom is not it");
+}
+
+/// Of a server that proves to be localhost.
+fn server_config() -> Arc<ServerConfig> {
+    let issued = pki().server_certificate(&["localhost".to_owned()]);
+    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.expose()).expect("a key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let chain = vec![issued.certificate_der.clone().into()];
+    Arc::new(config.with_no_client_auth().with_single_cert(chain, key).expect("a configuration"))
 }
