@@ -195,10 +195,15 @@ impl Aop {
 
     /// The built program, asked to do `words` with this origin, this fake, and the story's token and folder.
     pub fn program(&self, words: &[&str]) -> Command {
+        self.program_at(&self.fake.base_url(), words)
+    }
+
+    /// The same, with the API at another URL.
+    pub fn program_at(&self, api: &str, words: &[&str]) -> Command {
         let mut command = originlock(words);
         let url = self.world.server().admin_url().expect("an admin side");
         command.args(["--admin", url, "--token-file"]).arg(self.world.path("admin.token"));
-        command.args(["--api", &self.fake.base_url(), "--api-token-file"]).arg(self.path("token"));
+        command.args(["--api", api, "--api-token-file"]).arg(self.path("token"));
         command.arg("--state").arg(self.path("state")).args(["--poll", "20ms"]);
         command
     }
