@@ -2,6 +2,7 @@
 //! stands between client and fake and looks at both directions.
 
 use std::env;
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -16,6 +17,7 @@ use originlock::hostname::Hostname;
 use originlock::pki::LeafOptions;
 use originlock::secret::Secret;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::cloudflare::{
     Delay, Fake, FakeClock, Fault, FinalNewline, RetryAfter, Token, VoidEcho, VoidRead, Zone, account_id,
@@ -29,27 +31,38 @@ use crate::support::{Api, PATIENCE, Reply, pki};
 struct Prism {
     child: Child,
     address: SocketAddr,
+    /// What it says of every request.
+    log: NamedTempFile,
 }
 
 impl Prism {
     fn before(fake: &Fake) -> Self {
         let file = |name: &str| PathBuf::from(env::var_os(name).unwrap_or_else(|| panic!("{name} names a file")));
         let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let log = NamedTempFile::new().expect("a file");
         let child = Command::new("node")
             .arg(file("ORIGINLOCK_PRISM"))
             .args(["proxy", "--errors", "-h", "127.0.0.1", "-p", &free.port().to_string()])
             .arg(file("ORIGINLOCK_OPENAPI"))
             .arg(fake.base_url())
-            .stdout(Stdio::null())
+            .stdout(Stdio::from(log.reopen().expect("the same file")))
             .spawn()
             .expect("node starts");
-        let prism = Self { child, address: free };
+        let prism = Self { child, address: free, log };
         let begun = Instant::now();
         while TcpStream::connect(free).is_err() {
             assert!(begun.elapsed() < PATIENCE, "Prism never listened");
             thread::sleep(Duration::from_millis(20));
         }
         prism
+    }
+
+    /// Whether all that was asked went through and came back. A client may take Prism's refusal for one of the API's.
+    fn has_nothing_against_it(&self) -> bool {
+        let log = fs::read_to_string(self.log.path()).expect("the log");
+        let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+        let (asked, answered) = (lines("Request received"), lines("Received forward response"));
+        asked > 0 && asked == answered && lines("terminated with error") == 0
     }
 }
 
@@ -126,6 +139,7 @@ fn the_whole_walk_keeps_to_the_schema() {
     let ran = finish(command.spawn().expect("the program starts"));
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert_eq!(aop.fake.writes().len(), 4, "all through Prism: {:#?}", aop.fake.writes());
+    assert!(prism.has_nothing_against_it());
 }
 
 #[test]
@@ -169,6 +183,7 @@ fn every_call_of_the_client_keeps_to_the_schema() {
     };
     client.create_alert_policy(&account, &policy).expect("a policy");
     read_everything(&client, &id, &account, &hostname).expect("readings as the schema has them");
+    assert!(prism.has_nothing_against_it());
 }
 
 /// What stands in no published schema is left out: the setting for post-quantum key agreement.
@@ -212,6 +227,7 @@ fn what_breaks_the_schema_is_found() {
         assert!(reply.header("content-type").is_some_and(|kind| kind.contains("problem")), "{reply:?}");
     }
     assert!(fake.writes().is_empty(), "a request that breaks the schema goes no further");
+    assert!(!prism.has_nothing_against_it());
 }
 
 /// Every operation of the schema, with the refusals that belong to it.
