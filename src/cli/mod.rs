@@ -94,7 +94,6 @@ enum Ended {
     Failed,
     NotReady,
     /// What is at Cloudflare or in a file is not what should be there.
-    #[allow(dead_code, reason = "the verbs that compare")]
     Drift,
     /// Cloudflare said no.
     Refused,

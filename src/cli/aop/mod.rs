@@ -1,7 +1,9 @@
 //! `originlock aop`: Cloudflare's side of Authenticated Origin Pulls.
 
+mod alerts;
 mod apply;
 mod ca;
+mod ips;
 mod leaf;
 mod origin;
 mod plan;
@@ -12,12 +14,13 @@ mod token;
 mod wanted;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
 
 use super::Ended;
-use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API};
+use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API, Pace};
 use crate::fetch::{Client, Endpoint, TlsFiles};
 use crate::rollout::error::RolloutError;
 use crate::secret::Secret;
@@ -34,6 +37,8 @@ enum Aop {
     Plan(Box<plan::PlanArguments>),
     Apply(Box<apply::ApplyArguments>),
     Ca(ca::CaArguments),
+    Ips(ips::IpsArguments),
+    Alerts(alerts::AlertsArguments),
 }
 
 pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
@@ -41,6 +46,8 @@ pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
         Aop::Plan(arguments) => plan::run(arguments),
         Aop::Apply(arguments) => apply::run(arguments),
         Aop::Ca(arguments) => ca::run(arguments),
+        Aop::Ips(arguments) => ips::run(arguments),
+        Aop::Alerts(arguments) => alerts::run(arguments),
     }
 }
 
@@ -53,6 +60,9 @@ pub(super) struct ApiArguments {
     /// CA that its certificate must chain to [default: the system's]
     #[arg(long, value_name = "FILE", help_heading = "Cloudflare")]
     api_ca: Option<PathBuf>,
+    /// How long a second of Cloudflare's lasts, where its part is played by a server with a faster clock
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = part_of_a_second, hide = true)]
+    api_second: f64,
 }
 
 /// Who asks Cloudflare's API, and about which zone.
@@ -72,16 +82,24 @@ impl CloudflareArguments {
     /// A client with the token that the arguments or the environment name.
     pub(super) fn cloudflare(&self) -> anyhow::Result<Cloudflare> {
         let token = token::find(self.api_token_file.as_deref())?;
-        Ok(Cloudflare::new(self.api.client(Some(&token))?)?)
+        self.api.cloudflare(Some(&token))
     }
 }
 
 impl ApiArguments {
-    fn client(&self, token: Option<&Secret>) -> anyhow::Result<Client> {
+    /// A client that says on standard error when it has to wait.
+    fn cloudflare(&self, token: Option<&Secret>) -> anyhow::Result<Cloudflare> {
         let endpoint = Endpoint::parse(&self.api).context("--api is no address")?;
         let files = TlsFiles { ca: self.api_ca.clone(), client: None };
-        Ok(Client::new(endpoint, &files, token)?)
+        let pace = Pace { second: Duration::from_secs_f64(self.api_second), ..Pace::default() };
+        let cloudflare = Cloudflare::new(Client::new(endpoint, &files, token)?)?;
+        Ok(cloudflare.with_pace(pace).with_notice(|wait| eprintln!("originlock: {wait}")))
     }
+}
+
+fn part_of_a_second(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.000_001..=1.0).contains(seconds));
+    seconds.ok_or_else(|| "write a number above 0, and 1 at most".to_owned())
 }
 
 /// How a verb that ended with `error` ended: what Cloudflare refuses has a code of its own.
