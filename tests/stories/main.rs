@@ -41,6 +41,7 @@ mod nginx;
 mod openssl;
 mod pins;
 mod probe;
+mod probe_verb;
 mod reload;
 mod sessions;
 mod sni;

@@ -25,7 +25,6 @@ use originlock::rollout::patience::Patience;
 use originlock::rollout::progress::Unwatched;
 use originlock::rollout::step::Level;
 use originlock::secret::Secret;
-use originlock::x509::Fingerprint;
 use tempfile::TempDir;
 
 use super::program::originlock;
@@ -133,10 +132,6 @@ impl Aop {
     /// A file of the companion's.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
-    }
-
-    pub fn sha256(&self) -> Fingerprint {
-        Fingerprint::of(&self.leaf.certificate_der)
     }
 
     pub fn mode(&self, name: &str) -> Mode {
