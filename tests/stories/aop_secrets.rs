@@ -5,8 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cloudflare::Fault;
-use crate::support::Aop;
-use crate::support::aop::{SHOP, ZONE};
+use crate::support::aop::{Aop, SHOP, ZONE};
 use crate::support::program::{Ran, finish, originlock};
 
 const NAME: &str = "CLOUDFLARE_API_TOKEN";

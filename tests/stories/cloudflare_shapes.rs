@@ -22,7 +22,7 @@ use tempfile::NamedTempFile;
 use crate::cloudflare::{
     Delay, Fake, FakeClock, Fault, FinalNewline, RetryAfter, Token, VoidEcho, VoidRead, Zone, account_id,
 };
-use crate::support::aop::{Aop, SHOP, WWW, ZONE};
+use crate::support::aop::{Aop, SHOP};
 use crate::support::certificates::{good, now};
 use crate::support::program::finish;
 use crate::support::{Api, PATIENCE, Reply, pki};
@@ -134,8 +134,9 @@ fn the_whole_walk_keeps_to_the_schema() {
     let aop = Aop::new().visited();
     let prism = Prism::before(&aop.fake);
     let url = format!("http://{}", prism.address);
-    let mut command = aop.program_at(&url, &["aop", "apply", SHOP, WWW, "--zone", ZONE, "--yes"]);
-    command.arg("--certificate").arg(aop.path("leaf.pem")).arg("--key").arg(aop.path("leaf.key"));
+    let files = aop.leaf_files();
+    let words = ["--yes", "--certificate", &files[0], "--key", &files[1]];
+    let mut command = aop.program_at(&url, "apply", &words);
     let ran = finish(command.spawn().expect("the program starts"));
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert_eq!(aop.fake.writes().len(), 4, "all through Prism: {:#?}", aop.fake.writes());
