@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<Ended> {
 
 impl Before {
     pub(super) fn look(wanted: &WantedArguments, desired: Desired, right: Right) -> anyhow::Result<Self> {
-        let cloudflare = wanted.cloudflare.cloudflare()?.with_notice(|wait| eprintln!("originlock: {wait}"));
+        let cloudflare = wanted.cloudflare.cloudflare()?;
         let proxy = wanted.origin.find(right)?;
         let folder = state::folder(wanted.state.as_deref())?;
         let zone = wanted.cloudflare.zone.as_deref();
