@@ -5,6 +5,7 @@ mod aop_adopt;
 mod aop_apply;
 mod aop_client;
 mod aop_lost;
+mod aop_rollback;
 mod aop_settings;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]

@@ -6,7 +6,7 @@ mod lint;
 mod origin;
 mod ssl;
 mod token;
-mod zone;
+pub(super) mod zone;
 
 use super::desired::Desired;
 use super::journal::Entries;

@@ -114,11 +114,15 @@ impl Plan {
             }
             if wanted.level == Level::Hostname {
                 for hostname in &wanted.hostnames {
-                    entries.before.remove(hostname.as_str());
+                    entries.rotations.remove(hostname.as_str());
+                    if let Some(before) = entries.before.get_mut(hostname.as_str()) {
+                        before.restored = true;
+                    }
                 }
             }
-            if entries.before.is_empty() && !wanted.keep_zone_setting {
-                entries.zone_before = None;
+            let all = wanted.level != Level::Hostname || entries.before.values().all(|before| before.restored);
+            if let Some(zone) = entries.zone_before.as_mut().filter(|_| all && !wanted.keep_zone_setting) {
+                zone.restored = true;
             }
         })?;
         Ok(())
@@ -216,9 +220,9 @@ impl<'a> Observed<'a> {
 
     /// `tls_client_auth`, where it was changed on the way to another level.
     fn zone_setting_of_old(&self) -> Option<(Step, Act)> {
-        let was = self.entries.zone_before.as_ref()?.tls_client_auth?;
+        let was = self.entries.zone_before.as_ref().filter(|before| !before.restored)?.tls_client_auth?;
         let is = self.tls_client_auth?;
-        let set_up = self.entries.before.keys();
+        let set_up = self.entries.before.iter().filter(|(_, before)| !before.restored).map(|(name, _)| name);
         let others: Vec<_> =
             set_up.filter(|name| !self.wanted.hostnames.iter().any(|hostname| hostname.as_str() == *name)).collect();
         let (mut step, act) = self.setting(is, was);
