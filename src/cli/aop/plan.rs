@@ -52,7 +52,8 @@ pub(super) struct Before {
 pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<Ended> {
     let wanted = &arguments.wanted;
     let (desired, _) = wanted.desired(Clock::System.now())?;
-    let before = Before::look(wanted, desired, Right::Read)?;
+    // Whether the origin may be changed shows only with the token that `apply` will use.
+    let before = Before::look(wanted, desired, Right::Change)?;
     before.print(wanted.output)?;
     Ok(before.ended())
 }
