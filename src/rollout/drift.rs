@@ -14,7 +14,7 @@ pub use finding::FindingKind;
 
 use super::error::RolloutError;
 use super::origin::Origin;
-use super::preflight::zone::is_within;
+use super::preflight::is_within;
 use crate::clock::Timestamp;
 use crate::cloudflare::Cloudflare;
 use crate::evidence::report::FindingReport;

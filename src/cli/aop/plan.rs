@@ -52,14 +52,15 @@ pub(super) struct Before {
 pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<Ended> {
     let wanted = &arguments.wanted;
     let (desired, _) = wanted.desired(Clock::System.now())?;
-    let before = Before::look(wanted, desired, Right::Read)?;
+    // Whether the origin may be changed shows only with the token that `apply` will use.
+    let before = Before::look(wanted, desired, Right::Change)?;
     before.print(wanted.output)?;
     Ok(before.ended())
 }
 
 impl Before {
     pub(super) fn look(wanted: &WantedArguments, desired: Desired, right: Right) -> anyhow::Result<Self> {
-        let cloudflare = wanted.cloudflare.cloudflare()?.with_notice(|wait| eprintln!("originlock: {wait}"));
+        let cloudflare = wanted.cloudflare.cloudflare()?;
         let proxy = wanted.origin.find(right)?;
         let folder = state::folder(wanted.state.as_deref())?;
         let zone = wanted.cloudflare.zone.as_deref();
