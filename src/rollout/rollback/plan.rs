@@ -265,7 +265,8 @@ impl<'a> Observed<'a> {
         let refers = |association: &Association| association.cert_id.as_ref() == Some(id) && is_there(association);
         let here = self.associations.values().flatten().any(refers);
         let ours = self.upload_of(certificate).is_some_and(|upload| !upload.was_there);
-        if !here && !ours && !(self.wanted.level == Level::Zone && self.wanted.delete_certificate) {
+        let asked_for = self.wanted.level == Level::Zone && self.wanted.delete_certificate;
+        if !(here || ours || asked_for) {
             return None;
         }
         let collection = match self.wanted.level {
