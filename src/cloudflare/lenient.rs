@@ -24,10 +24,14 @@ pub(super) fn unless_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 
 /// Of the first certificate in PEM, whatever its line ends. Text is no way to compare certificates: the API adds and
 /// drops the last line end.
+pub(super) fn fingerprint_of(text: &str) -> Option<Fingerprint> {
+    CertificateDer::from_pem_slice(text.as_bytes()).ok().map(|der| Fingerprint::of(&der))
+}
+
+/// A field that holds a certificate.
 pub(super) fn fingerprint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fingerprint>, D::Error> {
     let text: String = or_default(deserializer)?;
-    let der = CertificateDer::from_pem_slice(text.as_bytes()).ok();
-    Ok(der.map(|der| Fingerprint::of(&der)))
+    Ok(fingerprint_of(&text))
 }
 
 /// What is no time is no reason to refuse the whole answer.

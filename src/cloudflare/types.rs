@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::lenient::{email, fingerprint, or_default, timestamp, unless_false};
+use super::lenient::{email, fingerprint, fingerprint_of, or_default, timestamp, unless_false};
 use crate::clock::Timestamp;
 use crate::x509::Fingerprint;
 
@@ -142,17 +142,37 @@ pub struct Account {
 
 /// A client certificate at Cloudflare.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(from = "RawCertificate")]
 pub struct UploadedCertificate {
     pub id: CertificateId,
-    #[serde(default, deserialize_with = "or_default")]
     pub status: Status,
     /// Of the certificate itself. `None`: the API did not give one that can be read.
-    #[serde(default, rename = "certificate", deserialize_with = "fingerprint")]
     pub sha256: Option<Fingerprint>,
-    #[serde(default, deserialize_with = "timestamp")]
+    /// As the API gave it: to be judged, never to be compared.
+    pub pem: Option<String>,
     pub expires_on: Option<Timestamp>,
-    #[serde(default, deserialize_with = "timestamp")]
     pub uploaded_on: Option<Timestamp>,
+}
+
+/// [`UploadedCertificate`] as it comes.
+#[derive(Deserialize)]
+struct RawCertificate {
+    id: CertificateId,
+    #[serde(default, deserialize_with = "or_default")]
+    status: Status,
+    #[serde(default, deserialize_with = "or_default")]
+    certificate: Option<String>,
+    #[serde(default, deserialize_with = "timestamp")]
+    expires_on: Option<Timestamp>,
+    #[serde(default, deserialize_with = "timestamp")]
+    uploaded_on: Option<Timestamp>,
+}
+
+impl From<RawCertificate> for UploadedCertificate {
+    fn from(raw: RawCertificate) -> Self {
+        let RawCertificate { id, status, certificate: pem, expires_on, uploaded_on } = raw;
+        Self { id, status, sha256: pem.as_deref().and_then(fingerprint_of), pem, expires_on, uploaded_on }
+    }
 }
 
 /// Which certificate Cloudflare shows for a hostname.
@@ -173,6 +193,9 @@ pub struct Association {
     pub sha256: Option<Fingerprint>,
     #[serde(default, deserialize_with = "timestamp")]
     pub expires_on: Option<Timestamp>,
+    /// When it was last written.
+    #[serde(default, deserialize_with = "timestamp")]
+    pub updated_at: Option<Timestamp>,
 }
 
 /// One item of the associations that are asked for.

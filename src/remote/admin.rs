@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::Blocking;
 use crate::evidence::report::{
-    CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport, JudgeRequest, ModeReport,
-    ModeRequest, ProblemReport, ReloadReport, StatusReport, TrustChangeReport, TrustRequest,
+    CertificatesReport, CloudflareReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport,
+    JudgeRequest, ModeReport, ModeRequest, ProblemReport, ReloadReport, StatusReport, TrustChangeReport, TrustRequest,
 };
 use crate::fetch::{Answer, Client, Endpoint, FetchError, percent_encoded};
 
@@ -65,6 +65,11 @@ impl AdminClient {
     pub fn failures(&self, host: Option<&str>) -> Result<FailuresReport, AdminError> {
         let query = host.map(|host| format!("?host={}", percent_encoded(host))).unwrap_or_default();
         self.get(format!("/api/v1/failures{query}"))
+    }
+
+    /// What Cloudflare's API said when the proxy last asked it.
+    pub fn cloudflare(&self) -> Result<CloudflareReport, AdminError> {
+        self.get("/api/v1/cloudflare".to_owned())
     }
 
     /// Moves a host to another mode, or says what that would change.

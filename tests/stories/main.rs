@@ -7,6 +7,7 @@ mod aop_client;
 mod aop_killed;
 mod aop_lost;
 mod aop_preflight;
+mod aop_rollback;
 mod aop_settings;
 mod aop_verbs;
 mod certificate_log;

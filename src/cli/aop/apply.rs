@@ -107,7 +107,7 @@ fn walk(arguments: &ApplyArguments, before: &Before, zone: Zone, told: &mut Told
 }
 
 /// Asks whoever sits there. Who cannot be asked has to say so beforehand.
-fn confirmed(output: OutputFormat) -> anyhow::Result<bool> {
+pub(super) fn confirmed(output: OutputFormat) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() || output == OutputFormat::Json {
         let text = "nobody can be asked here: look at `originlock aop plan`, and add --yes\n";
         clap::Error::raw(ErrorKind::MissingRequiredArgument, text).exit();
@@ -155,7 +155,7 @@ fn finish(output: OutputFormat, before: &Before, outcome: Outcome) -> anyhow::Re
 }
 
 /// The worst that happened.
-fn came_to(errors: &[RolloutError]) -> Ended {
+pub(super) fn came_to(errors: &[RolloutError]) -> Ended {
     let of = |error: &RolloutError| match error {
         RolloutError::TimedOut { step: StepName::Seen | StepName::Enforce, .. } => Ended::NotReady,
         RolloutError::Cloudflare(error) => by_cloudflare(error),
@@ -170,7 +170,7 @@ fn came_to(errors: &[RolloutError]) -> Ended {
     worst_first.into_iter().find(|ended| all.contains(ended)).unwrap_or(Ended::Done)
 }
 
-fn spoken(error: RolloutError) -> String {
+pub(super) fn spoken(error: RolloutError) -> String {
     let error = anyhow::Error::from(error);
     let advice = advice(&error);
     format!("{:#}{advice}", next_step::told(error))

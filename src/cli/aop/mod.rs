@@ -9,9 +9,13 @@ mod origin;
 mod plan;
 mod progress;
 mod render;
+mod rollback;
+mod rotate;
 mod state;
+mod status;
 mod token;
 mod wanted;
+mod way;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +40,9 @@ pub(super) struct AopArguments {
 enum Aop {
     Plan(Box<plan::PlanArguments>),
     Apply(Box<apply::ApplyArguments>),
+    Status(Box<status::StatusArguments>),
+    Rotate(Box<rotate::RotateArguments>),
+    Rollback(Box<rollback::RollbackArguments>),
     Ca(ca::CaArguments),
     Ips(ips::IpsArguments),
     Alerts(alerts::AlertsArguments),
@@ -45,6 +52,9 @@ pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
     match &arguments.verb {
         Aop::Plan(arguments) => plan::run(arguments),
         Aop::Apply(arguments) => apply::run(arguments),
+        Aop::Status(arguments) => status::run(arguments),
+        Aop::Rotate(arguments) => rotate::run(arguments),
+        Aop::Rollback(arguments) => rollback::run(arguments),
         Aop::Ca(arguments) => ca::run(arguments),
         Aop::Ips(arguments) => ips::run(arguments),
         Aop::Alerts(arguments) => alerts::run(arguments),

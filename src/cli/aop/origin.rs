@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::cli::admin::{Admin, AdminArguments, Right};
 use crate::cli::walk::{self, Asked};
 use crate::evidence::report::{
-    HostDetail, JudgeReport, JudgeRequest, ModeReport, ModeRequest, ProblemReport, StatusReport, TrustChangeReport,
-    TrustRequest,
+    HostDetail, HostsReport, JudgeReport, JudgeRequest, ModeReport, ModeRequest, ProblemReport, StatusReport,
+    TrustChangeReport, TrustRequest,
 };
 use crate::remote::admin::AdminError;
 use crate::rollout::origin::Origin;
@@ -58,6 +58,13 @@ impl OriginArguments {
         // Who is not there is told with the reason why it was this one.
         admin.ask(|client| client.status())?;
         Ok(RunningProxy { admin, config: arguments.config_path().to_owned() })
+    }
+}
+
+impl RunningProxy {
+    /// All its hosts.
+    pub(super) fn hosts(&self) -> Result<HostsReport, AdminError> {
+        self.admin.ask_plainly(|client| client.hosts())
     }
 }
 

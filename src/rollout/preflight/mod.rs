@@ -8,8 +8,11 @@ mod ssl;
 mod token;
 mod zone;
 
+pub use zone::is_within;
+
 use super::desired::Desired;
 use super::journal::Entries;
+use super::leaf::Leaf;
 use super::origin::Origin;
 use super::step::{Check, CheckVerdict};
 use crate::clock::Timestamp;
@@ -50,6 +53,12 @@ impl Preflight {
     }
 }
 
+/// What is to be said of a certificate before Cloudflare gets it.
+pub fn of_leaf(leaf: &Leaf, now: Timestamp) -> Vec<Check> {
+    let subject = short_name(leaf);
+    lint::lint(leaf, now).into_iter().map(|finding| finding.of("certificate", &subject)).collect()
+}
+
 /// Whom to ask, and what for.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
@@ -72,8 +81,7 @@ pub fn look(
     let asking = Asking { cloudflare, origin, desired, now };
     let mut checks = Vec::new();
     if let Some(leaf) = &desired.leaf {
-        let subject = short_name(leaf);
-        checks.extend(lint::lint(leaf, now).into_iter().map(|finding| finding.of("certificate", &subject)));
+        checks.extend(of_leaf(leaf, now));
     }
     let (found, zone_check) = zone::look(&asking, zone);
     let readings = found.as_ref().map(|zone| token::Readings::read(&asking, zone));
@@ -134,6 +142,6 @@ fn told(error: &dyn std::error::Error) -> String {
     }
 }
 
-fn short_name(leaf: &super::leaf::Leaf) -> String {
+fn short_name(leaf: &Leaf) -> String {
     leaf.summary.subject().to_owned()
 }

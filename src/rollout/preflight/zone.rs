@@ -47,7 +47,7 @@ fn judge(asking: &Asking<'_>, zone: &Zone) -> Finding {
 }
 
 /// Whether `name` is the zone's own or below it.
-pub(super) fn is_within(name: &str, zone: &str) -> bool {
+pub fn is_within(name: &str, zone: &str) -> bool {
     name == zone || name.strip_suffix(zone).is_some_and(|rest| rest.ends_with('.'))
 }
 

@@ -131,6 +131,11 @@ impl Aop {
         self
     }
 
+    /// Visits so far that came to nothing.
+    pub fn failures(&self) -> Vec<String> {
+        self.visiting.iter().flat_map(|visiting| visiting.counts().failures).collect()
+    }
+
     /// A file of the companion's.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -183,6 +188,11 @@ impl Aop {
 
     /// One run that waits this long at most for each thing that takes time.
     pub fn apply_for(&self, desired: &Desired, limit: Duration) -> Result<Outcome, RolloutError> {
+        self.in_context(limit, |context| apply(context, desired))
+    }
+
+    /// What the engine does works with this origin, this fake and the story's journal.
+    pub fn in_context<T>(&self, limit: Duration, act: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (cloudflare, admin) = (self.api(), self.admin());
         let zone = cloudflare.zones_named(ZONE).expect("zones").into_iter().next().expect("a zone");
         let poll = Duration::from_millis(20);
@@ -196,7 +206,7 @@ impl Aop {
             progress: &mut Unwatched,
             clock: Clock::System,
         };
-        apply(&mut context, desired)
+        act(&mut context)
     }
 
     /// What the pre-flight checks find.
