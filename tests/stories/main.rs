@@ -6,9 +6,13 @@ mod aop_apply;
 mod aop_client;
 mod aop_killed;
 mod aop_lost;
+mod aop_preflight;
 mod aop_rollback;
+mod aop_rotate;
 mod aop_settings;
+mod aop_status;
 mod aop_strangers;
+mod aop_verbs;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;
