@@ -1,7 +1,7 @@
 //! Where a server is, as people write it.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -111,6 +111,16 @@ impl Endpoint {
     /// Whether whoever listens there is protected by the file system alone.
     pub fn is_unix(&self) -> bool {
         matches!(self.0.place, Place::Unix(_))
+    }
+
+    /// Whether nobody on the way can read or change what is said: TLS, or a place on this very machine.
+    pub fn is_private(&self) -> bool {
+        match &self.0.place {
+            Place::Tls { .. } | Place::Unix(_) => true,
+            Place::Tcp { host, .. } => {
+                host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+            }
+        }
     }
 
     /// What the `Host` header says.

@@ -7,6 +7,7 @@ mod cloudflare;
 mod cloudflare_edges;
 mod cloudflare_fake;
 mod cloudflare_faults;
+mod cloudflare_watch;
 mod crowd;
 mod curl;
 mod dashboard;
