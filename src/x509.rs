@@ -113,6 +113,8 @@ pub struct CertificateFields {
     pub version: u32,
     /// Basic constraints say CA:TRUE.
     pub is_ca: bool,
+    /// There are basic constraints at all.
+    pub has_basic_constraints: bool,
     /// How many CAs may stand between this one and a leaf; `None`: any number.
     pub path_length: Option<u32>,
     /// Extended key usage, where present, allows client authentication; key usage, where present, allows signing.
@@ -158,6 +160,7 @@ impl CertificateFields {
             not_after: Timestamp::from_seconds(certificate.validity().not_after.timestamp()),
             version: certificate.version().0 + 1,
             is_ca: certificate.is_ca(),
+            has_basic_constraints: certificate.basic_constraints().is_ok_and(|constraints| constraints.is_some()),
             path_length: path_length(&certificate),
             allows_client_auth: allows_client_auth(&certificate),
             self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),

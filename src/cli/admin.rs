@@ -25,22 +25,22 @@ pub(super) struct AdminArguments {
     /// Its admin address: http://HOST:PORT, https://HOST:PORT or unix:/PATH [default: $ORIGINLOCK_ADMIN, then the
     /// configuration's, then http://127.0.0.1:9090]
     #[arg(long, value_name = "URL", help_heading = "Whom to ask")]
-    admin: Option<String>,
+    pub(super) admin: Option<String>,
     /// Its configuration, for the address and token that stand there [default: /etc/originlock/originlock.toml]
     #[arg(short, long, value_name = "FILE", help_heading = "Whom to ask")]
     pub(super) config: Option<PathBuf>,
     /// File with the token to show [default: $ORIGINLOCK_TOKEN_FILE, then the configuration's]
     #[arg(long, value_name = "FILE", help_heading = "Whom to ask")]
-    token_file: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
     /// CA that its certificate must chain to [default: the system's]
     #[arg(long, value_name = "FILE", help_heading = "Whom to ask")]
-    ca: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
     /// Client certificate to show
     #[arg(long, value_name = "FILE", requires = "key", help_heading = "Whom to ask")]
-    certificate: Option<PathBuf>,
+    pub(super) certificate: Option<PathBuf>,
     /// Its key
     #[arg(long, value_name = "FILE", requires = "certificate", help_heading = "Whom to ask")]
-    key: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
 }
 
 impl AdminArguments {
@@ -183,6 +183,14 @@ impl Admin {
             AdminError::Fetch(fetch) if fetch.is_unreachable() => Err(self.unreachable(anyhow!(error))),
             _ => Err(error.into()),
         }
+    }
+
+    /// Asks; whoever cannot be reached is told as such, without the reason.
+    pub(super) fn ask_plainly<T>(
+        &self,
+        question: impl FnOnce(&AdminClient) -> Result<T, AdminError>,
+    ) -> Result<T, AdminError> {
+        question(&self.client)
     }
 
     fn unreachable(&self, error: anyhow::Error) -> anyhow::Error {

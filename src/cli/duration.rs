@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Reads `90s`, `10m`, `2h`, `1d`, and several of them: `1h30m`.
+/// Reads `500ms`, `90s`, `10m`, `2h`, `1d`, and several of them: `1h30m`.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || "write a number with its unit: 90s, 10m, 2h, 1h30m".to_owned();
     let mut total = Duration::ZERO;
@@ -10,16 +10,17 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let number: u32 = rest[..digits].parse().map_err(|_| wrong())?;
-        let unit = rest[digits..].chars().next().ok_or_else(wrong)?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
+        let unit = rest[digits..].split(|c: char| c.is_ascii_digit()).next().unwrap_or_default();
+        let milliseconds = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return Err(wrong()),
         };
-        total += Duration::from_secs(seconds) * number;
-        rest = &rest[digits + unit.len_utf8()..];
+        total += Duration::from_millis(milliseconds) * number;
+        rest = &rest[digits + unit.len()..];
     }
     if text.is_empty() { Err(wrong()) } else { Ok(total) }
 }
@@ -41,6 +42,7 @@ mod tests {
     fn lengths_of_time_are_read_and_said() {
         for (text, seconds, said) in [
             ("0s", 0, "0 s"),
+            ("2000ms", 2, "2 s"),
             ("90s", 90, "1 min 30 s"),
             ("10m", 600, "10 min"),
             ("1h30m", 5400, "1 h 30 min"),

@@ -12,6 +12,7 @@ mod next_step;
 mod output;
 mod paper;
 pub mod pki;
+mod progress;
 mod ready;
 mod run;
 mod status;
@@ -93,7 +94,6 @@ enum Ended {
     Failed,
     NotReady,
     /// What is at Cloudflare or in a file is not what should be there.
-    #[allow(dead_code, reason = "the verbs that compare")]
     Drift,
     /// Cloudflare said no.
     Refused,
@@ -145,7 +145,8 @@ pub fn main() -> ExitCode {
             }
             let ended = aop::ended(&error);
             // What another server says is part of it.
-            let text = format!("{:#}", next_step::told(error));
+            let advice = aop::advice(&error);
+            let text = format!("{:#}{advice}", next_step::told(error));
             let text = text.lines().map(harmless).collect::<Vec<_>>().join("\n");
             eprintln!("originlock: {text}");
             ended

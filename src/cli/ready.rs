@@ -1,6 +1,6 @@
 //! `originlock ready`: may these hosts be enforced? The exit code says it, too.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,16 +10,11 @@ use super::admin::AdminArguments;
 use super::fleet::{FleetArguments, Source};
 use super::judged::Judged;
 use super::paper::Paper;
+use super::progress::Waiting;
 use super::{Ended, OutputFormat, duration};
-use crate::telemetry::escape::harmless;
 
 /// How often a host is looked at again: a handshake is counted as soon as it ends.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How often somebody is told that waiting goes on, where lines cannot be drawn over.
-const REMINDER: Duration = Duration::from_secs(60);
-const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
-/// Back to the line's beginning, and away with it.
-const CLEAR: &str = "\r\x1b[2K";
 
 /// Say whether hosts are ready to be enforced, and if not, what is missing
 #[derive(Debug, clap::Args)]
@@ -77,69 +72,31 @@ fn all_ready(hosts: &[Judged]) -> bool {
 /// about to start again.
 fn wait_for(look: &dyn Fn() -> anyhow::Result<Vec<Judged>>, wait: Duration) -> anyhow::Result<Vec<Judged>> {
     let begun = Instant::now();
-    let mut progress = Progress::new(begun, wait);
+    let mut progress = Waiting::new();
     let mut seen = look()?;
     while !all_ready(&seen) && begun.elapsed() < wait {
-        progress.show(&seen);
+        progress.say(&missing(&seen), begun.elapsed(), wait);
         thread::sleep(INTERVAL.min(wait.saturating_sub(begun.elapsed())));
         match look() {
             Ok(hosts) => seen = hosts,
             Err(error) if begun.elapsed() >= wait => return Err(error),
-            Err(_) => progress.say("no answer, asking again"),
+            Err(_) => progress.say("no answer, asking again", begun.elapsed(), wait),
         }
     }
     progress.end();
     Ok(seen)
 }
 
-/// What happens meanwhile, on standard error: one line that is drawn over, or, where nobody looks, a line per change.
-struct Progress {
-    begun: Instant,
-    wait: Duration,
-    terminal: bool,
-    turn: usize,
-    said: String,
-    said_at: Instant,
-}
-
-impl Progress {
-    fn new(begun: Instant, wait: Duration) -> Self {
-        Self { begun, wait, terminal: io::stderr().is_terminal(), turn: 0, said: String::new(), said_at: begun }
-    }
-
-    fn show(&mut self, hosts: &[Judged]) {
-        let missing = hosts.iter().filter(|host| !host.0.readiness.ready);
-        let text = missing.clone().next().map(|host| {
-            let first = host.0.readiness.shortfalls.first();
-            format!("{}: {}", host.0.name, first.map_or("not ready", |shortfall| &shortfall.sentence))
-        });
-        let more = match missing.count() {
-            0 | 1 => String::new(),
-            missing => format!(" (and {} more)", missing - 1),
-        };
-        self.say(&(text.unwrap_or_default() + &more));
-    }
-
-    fn say(&mut self, text: &str) {
-        let (waited, of) = (duration::spoken(self.begun.elapsed()), duration::spoken(self.wait));
-        let mut err = io::stderr().lock();
-        // Nobody is left to tell if this fails.
-        if self.terminal {
-            self.turn = (self.turn + 1) % SPINNER.len();
-            let room = Paper::of_stdout().width.saturating_sub(30);
-            let short: String = harmless(text).chars().take(room).collect();
-            let _ = write!(err, "{CLEAR}{} {waited} of {of}  {short}", SPINNER[self.turn]);
-            let _ = err.flush();
-        } else if self.said != text || self.said_at.elapsed() >= REMINDER {
-            let _ = writeln!(err, "waited {waited} of {of}: {}", harmless(text));
-            self.said_at = Instant::now();
-            text.clone_into(&mut self.said);
-        }
-    }
-
-    fn end(&self) {
-        if self.terminal {
-            let _ = write!(io::stderr(), "{CLEAR}");
-        }
-    }
+/// What is missing, of the first that is not ready.
+fn missing(hosts: &[Judged]) -> String {
+    let missing = hosts.iter().filter(|host| !host.0.readiness.ready);
+    let text = missing.clone().next().map(|host| {
+        let first = host.0.readiness.shortfalls.first();
+        format!("{}: {}", host.0.name, first.map_or("not ready", |shortfall| &shortfall.sentence))
+    });
+    let more = match missing.count() {
+        0 | 1 => String::new(),
+        missing => format!(" (and {} more)", missing - 1),
+    };
+    text.unwrap_or_default() + &more
 }

@@ -4,7 +4,7 @@ mod by_hand;
 mod edge;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -154,16 +154,12 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
     }
     let (own_config, again) = (admin.config_path(), admin.again());
     let admin = admin.find(Right::Change)?;
-    let mut asked = ask(&admin, |client| client.set_mode(name, request))?;
-    if let Asked::Refused(problem) = &asked {
-        match problem.kind.as_str() {
-            "not_ready" if *output == OutputFormat::Text => return not_ready(&admin, name, request, problem),
-            // A proxy that cannot write could not take it back, either.
-            "not_writable" if request.confirm_within_seconds.is_none() => {
-                asked = by_hand::change(&admin, own_config, name, request, problem)?;
-            }
-            _ => {}
-        }
+    let asked = set_mode(&admin, own_config, name, request)?;
+    if let Asked::Refused(problem) = &asked
+        && problem.kind == "not_ready"
+        && *output == OutputFormat::Text
+    {
+        return not_ready(&admin, name, request, problem);
     }
     let Asked::Told(mut report) = asked else { return asked.refused(*output) };
     if let Some(edge) = edge {
@@ -181,8 +177,25 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
     })
 }
 
+/// Moves a host to another mode. Where the proxy may not write its configuration, whoever calls writes it.
+pub(super) fn set_mode(
+    admin: &Admin,
+    own_config: &Path,
+    name: &str,
+    request: &ModeRequest,
+) -> anyhow::Result<Asked<ModeReport>> {
+    let asked = ask(admin, |client| client.set_mode(name, request))?;
+    match &asked {
+        // A proxy that cannot write could not take it back, either.
+        Asked::Refused(problem) if problem.kind == "not_writable" && request.confirm_within_seconds.is_none() => {
+            by_hand::change(admin, own_config, name, request, problem)
+        }
+        Asked::Refused(_) | Asked::Told(_) => Ok(asked),
+    }
+}
+
 /// An answer, or a refusal with its reasons.
-enum Asked<T> {
+pub(super) enum Asked<T> {
     Told(T),
     Refused(Box<ProblemReport>),
 }
@@ -247,7 +260,7 @@ fn not_ready(admin: &Admin, name: &str, request: &ModeRequest, problem: &Problem
 }
 
 /// The change of a file that no proxy is asked about.
-fn print_offline(path: &std::path::Path, name: &str, mode: Mode) -> anyhow::Result<Ended> {
+fn print_offline(path: &Path, name: &str, mode: Mode) -> anyhow::Result<Ended> {
     let loaded = match file::load(path) {
         Ok(loaded) => loaded,
         Err(problems) => {

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::lenient::{email, fingerprint, fingerprint_of, or_default, timestamp, unless_false};
 use crate::clock::Timestamp;
 use crate::x509::Fingerprint;
 
@@ -126,12 +125,12 @@ pub struct Zone {
     pub id: ZoneId,
     pub name: String,
     /// `active`, `pending`, `initializing`, `moved`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// Whether Cloudflare only answers DNS for it and proxies nothing.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub paused: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub account: Option<Account>,
 }
 
@@ -159,9 +158,9 @@ pub struct UploadedCertificate {
 #[derive(Deserialize)]
 struct RawCertificate {
     id: CertificateId,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     status: Status,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     certificate: Option<String>,
     #[serde(default, deserialize_with = "timestamp")]
     expires_on: Option<Timestamp>,
@@ -179,16 +178,16 @@ impl From<RawCertificate> for UploadedCertificate {
 /// Which certificate Cloudflare shows for a hostname.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Association {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub hostname: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub cert_id: Option<CertificateId>,
     /// `Some(false)`: no certificate is shown, not even the zone's. `None`: void.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub enabled: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: Status,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub cert_status: Status,
     #[serde(default, rename = "certificate", deserialize_with = "fingerprint")]
     pub sha256: Option<Fingerprint>,
@@ -214,7 +213,7 @@ pub struct AssociationChange {
 pub struct Setting<T> {
     pub value: T,
     /// Whether the plan or the account lets it be changed.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "unless_false")]
     pub editable: bool,
 }
 
@@ -303,14 +302,14 @@ impl PostQuantum {
 /// `GET /zones/{zone_id}/dns_records`
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct DnsRecord {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     /// `A`, `AAAA`, `CNAME`, …
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
     pub kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub content: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub proxied: bool,
 }
 
@@ -326,10 +325,10 @@ pub struct ConfigRule {
 /// What the API makes of the token.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct TokenState {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub id: String,
     /// `active`, `disabled`, `expired`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     #[serde(default, deserialize_with = "timestamp")]
     pub expires_on: Option<Timestamp>,
@@ -340,25 +339,28 @@ pub struct TokenState {
 /// `GET /ips`: where Cloudflare's edges connect from.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct AddressRanges {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub ipv4_cidrs: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub ipv6_cidrs: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub etag: String,
 }
 
 /// A notification policy of an account.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct AlertPolicy {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub alert_type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub enabled: bool,
+    /// Where it goes by e-mail.
+    #[serde(default, rename = "mechanisms", deserialize_with = "email")]
+    pub email: Vec<String>,
 }
 
 /// A notification policy to be made.
@@ -368,23 +370,6 @@ pub struct NewAlertPolicy {
     pub alert_type: String,
     /// E-mail addresses.
     pub email: Vec<String>,
-}
-
-/// Of the first certificate in PEM, whatever its line ends. Text is no way to compare certificates: the API adds and
-/// drops the last line end.
-fn fingerprint_of(text: &str) -> Option<Fingerprint> {
-    CertificateDer::from_pem_slice(text.as_bytes()).ok().map(|der| Fingerprint::of(&der))
-}
-
-fn fingerprint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fingerprint>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.as_deref().and_then(fingerprint_of))
-}
-
-/// What is no time is no reason to refuse the whole answer.
-fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.and_then(|text| Timestamp::parse(&text)))
 }
 
 fn yes() -> bool {

@@ -36,6 +36,7 @@ pub(crate) fn certificate(name: &str) -> Arc<CertificateSummary> {
         not_after: NOW.after(DAY),
         version: 3,
         is_ca: false,
+        has_basic_constraints: true,
         path_length: None,
         allows_client_auth: true,
         self_issued: false,

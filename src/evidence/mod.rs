@@ -9,6 +9,7 @@ pub mod known;
 pub mod ledger;
 pub mod network;
 mod notices;
+pub mod published;
 pub mod readiness;
 pub mod recorder;
 pub mod report;

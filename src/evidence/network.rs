@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::report::NetworksReport;
 
 /// `GET /client/v4/ips` as Cloudflare answered it on [`SHIPPED_ON`].
-const SHIPPED: &str = include_str!("../../config/cloudflare-ips.json");
+pub(super) const SHIPPED: &str = include_str!("../../config/cloudflare-ips.json");
 /// The day on which the shipped ranges were published.
 const SHIPPED_ON: &str = "2026-04-16";
 const SHIPPED_SOURCE: &str = "shipped";
@@ -94,16 +94,7 @@ impl Networks {
     /// # Errors
     /// The first line that is wrong, or that there is no range at all.
     pub fn parse(text: &str, source: impl Into<String>) -> Result<Self, RangesError> {
-        let written = match text.trim_start().starts_with('{') {
-            true => from_answer(text)?,
-            false => from_lines(text),
-        };
-        let ranges = written.into_iter().map(|(line, text)| range(line, &text)).collect::<Result<Vec<_>, _>>()?;
-        match ranges.len() {
-            0 => return Err(RangesError::Empty),
-            1..=MAX_RANGES => {}
-            _ => return Err(RangesError::TooMany),
-        }
+        let ranges = written_in(text)?;
         let v4 = ranges.iter().filter_map(|range| if let IpNet::V4(range) = range { Some(*range) } else { None });
         let v6 = ranges.iter().filter_map(|range| if let IpNet::V6(range) = range { Some(*range) } else { None });
         Ok(Self {
@@ -145,6 +136,20 @@ impl Default for Networks {
     fn default() -> Self {
         let shipped = Self::parse(SHIPPED, SHIPPED_SOURCE).expect("the shipped ranges are well formed");
         Self { dated: Some(SHIPPED_ON), ..shipped }
+    }
+}
+
+/// The ranges that `text` names, in the order in which it does.
+pub(super) fn written_in(text: &str) -> Result<Vec<IpNet>, RangesError> {
+    let written = match text.trim_start().starts_with('{') {
+        true => from_answer(text)?,
+        false => from_lines(text),
+    };
+    let ranges = written.into_iter().map(|(line, text)| range(line, &text)).collect::<Result<Vec<_>, _>>()?;
+    match ranges.len() {
+        0 => Err(RangesError::Empty),
+        1..=MAX_RANGES => Ok(ranges),
+        _ => Err(RangesError::TooMany),
     }
 }
 

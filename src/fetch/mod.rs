@@ -34,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Asks one server. Every request has a connection of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     endpoint: Endpoint,
     tls: Option<Arc<ClientConfig>>,
@@ -90,20 +90,20 @@ impl Client {
     /// # Errors
     /// As of [`Client::get`].
     pub async fn post(&self, path: &str, json: Vec<u8>) -> Result<Answer, FetchError> {
-        self.send(Method::POST, path, Some(json)).await
+        self.send(Method::POST, path, Some(json.into())).await
     }
 
     /// Any request, with a body of JSON or without one.
     ///
     /// # Errors
     /// As of [`Client::get`].
-    pub async fn send(&self, method: Method, path: &str, json: Option<Vec<u8>>) -> Result<Answer, FetchError> {
+    pub async fn send(&self, method: Method, path: &str, json: Option<Bytes>) -> Result<Answer, FetchError> {
         let request = self.request(method, path, json)?;
         let late = |_| FetchError::Deadline { endpoint: self.endpoint.clone(), deadline: self.deadline };
         timeout(self.deadline, self.connect_and_send(request)).await.map_err(late)?
     }
 
-    fn request(&self, method: Method, path: &str, json: Option<Vec<u8>>) -> Result<Request<Full<Bytes>>, FetchError> {
+    fn request(&self, method: Method, path: &str, json: Option<Bytes>) -> Result<Request<Full<Bytes>>, FetchError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.endpoint.base_path()))
@@ -118,7 +118,7 @@ impl Client {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         request
-            .body(Full::from(json.unwrap_or_default()))
+            .body(Full::new(json.unwrap_or_default()))
             .map_err(|source| FetchError::Request { endpoint: self.endpoint.clone(), source })
     }
 

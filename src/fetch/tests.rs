@@ -231,3 +231,21 @@ fn tls_server(ca: &Ca, issued: &Issued) -> TlsAcceptor {
         .expect("a configuration");
     TlsAcceptor::from(Arc::new(config))
 }
+
+#[test]
+fn only_tls_and_this_very_machine_are_private() {
+    for (text, private) in [
+        ("https://api.example.com", true),
+        ("unix:/run/admin.sock", true),
+        ("http://127.0.0.1:8080", true),
+        ("http://[::1]:8080", true),
+        ("http://[::ffff:127.0.0.1]", true),
+        ("http://localhost", true),
+        ("http://api.example.com", false),
+        ("http://192.0.2.1", false),
+        ("http://localhost.example.com", false),
+        ("http://127.0.0.1.example.com", false),
+    ] {
+        assert_eq!(Endpoint::parse(text).expect("an endpoint").is_private(), private, "{text}");
+    }
+}

@@ -30,6 +30,11 @@ pub fn write_pair(certificate: &Path, key: &Path, issued: &Issued) -> Result<(),
     })
 }
 
+/// Writes what everybody may read (0644) to the new file `path`: whole or not at all.
+pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_new(path, bytes, CERTIFICATE_MODE)
+}
+
 /// Writes `bytes` to the new file `path`: whole or not at all.
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     refuse_existing(path)?;

@@ -4,6 +4,7 @@
 pub mod ca;
 pub mod files;
 pub mod inspect;
+pub mod key;
 pub mod leaf;
 
 use std::time::Duration;

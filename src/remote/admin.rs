@@ -72,14 +72,14 @@ impl AdminClient {
         self.get("/api/v1/cloudflare".to_owned())
     }
 
-    /// What a host makes of a certificate before anyone presents it.
-    pub fn judge(&self, name: &str, request: &JudgeRequest) -> Result<JudgeReport, AdminError> {
-        self.post(format!("/api/v1/hosts/{}/judge", percent_encoded(name)), request)
-    }
-
     /// Moves a host to another mode, or says what that would change.
     pub fn set_mode(&self, name: &str, request: &ModeRequest) -> Result<ModeReport, AdminError> {
         self.post(format!("/api/v1/hosts/{}/mode", percent_encoded(name)), request)
+    }
+
+    /// What the host's trust would make of a certificate.
+    pub fn judge(&self, name: &str, request: &JudgeRequest) -> Result<JudgeReport, AdminError> {
+        self.post(format!("/api/v1/hosts/{}/judge", percent_encoded(name)), request)
     }
 
     /// Adds CA certificates to a host's bundle or takes some away, or says what that would change.

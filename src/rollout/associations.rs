@@ -12,7 +12,8 @@ use crate::hostname::Hostname;
 const LOOKS_BEFORE_AGAIN: u32 = 5;
 
 /// Whether a change was asked for.
-enum Asked {
+#[derive(Clone, Copy)]
+pub(super) enum Asked {
     No,
     /// There was no answer to it: it may have come about or not.
     Unclear(Instant),
@@ -56,7 +57,8 @@ pub fn is_of(association: &Association, id: &CertificateId) -> bool {
     shows && !association.status.is_leaving()
 }
 
-fn wants_asking(asked: &Asked, ctx: &Context<'_>) -> bool {
+/// Whether it is to be asked for, or asked for again.
+pub(super) fn wants_asking(asked: &Asked, ctx: &Context<'_>) -> bool {
     match asked {
         Asked::No => true,
         Asked::Unclear(at) => at.elapsed() >= ctx.patience.poll * LOOKS_BEFORE_AGAIN,

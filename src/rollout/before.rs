@@ -24,9 +24,12 @@ pub fn record_association(
     if association.as_ref().is_some_and(|association| association.enabled && Some(&association.cert_id) == id) {
         return Ok(());
     }
-    let before = Before { recorded_at: ctx.clock.now(), association };
+    let before = Before { recorded_at: ctx.clock.now(), association, restored: false };
     ctx.journal.record(|entries| {
-        entries.before.entry(hostname.to_string()).or_insert(before);
+        let known = entries.before.get(hostname.as_str()).is_some_and(|known| !known.restored);
+        if !known {
+            entries.before.insert(hostname.to_string(), before);
+        }
     })?;
     Ok(())
 }
@@ -40,9 +43,11 @@ pub fn record_zone(
     tls_client_auth: Option<bool>,
     zone_level: Option<bool>,
 ) -> Result<(), RolloutError> {
-    let before = ZoneBefore { recorded_at: ctx.clock.now(), tls_client_auth, zone_level };
+    let before = ZoneBefore { recorded_at: ctx.clock.now(), tls_client_auth, zone_level, restored: false };
     ctx.journal.record(|entries| {
-        entries.zone_before.get_or_insert(before);
+        if entries.zone_before.as_ref().is_none_or(|known| known.restored) {
+            entries.zone_before = Some(before);
+        }
     })?;
     Ok(())
 }

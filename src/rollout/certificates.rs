@@ -64,7 +64,8 @@ fn find_or_upload(
     let entries = Some(ctx.journal.entries());
     match find(ctx.cloudflare, &ctx.zone.id, collection, entries, sha256)? {
         Some(found) if !found.status.is_leaving() => {
-            remember(ctx, sha256, Some(found.id.clone()))?;
+            // The intent to upload is recorded before the upload: without one it was somebody else.
+            remember(ctx, sha256, Some(found.id.clone()), true)?;
             return Ok(Look::Ready(found));
         }
         Some(found) if found.status == Status::PendingDeletion => {
@@ -73,10 +74,10 @@ fn find_or_upload(
         // What is deleted comes back to life under its id.
         Some(_) | None => {}
     }
-    remember(ctx, sha256, None)?;
+    remember(ctx, sha256, None, false)?;
     match ctx.cloudflare.upload(&ctx.zone.id, collection, &leaf.certificate, &leaf.key) {
         Ok(uploaded) => {
-            remember(ctx, sha256, Some(uploaded.id.clone()))?;
+            remember(ctx, sha256, Some(uploaded.id.clone()), false)?;
             Ok(Look::Ready(uploaded))
         }
         Err(error) => match error.kind() {
@@ -127,11 +128,16 @@ fn deployed(
     }
 }
 
-/// Keeps the moment of the first attempt.
-fn remember(ctx: &mut Context<'_>, sha256: Fingerprint, id: Option<CertificateId>) -> Result<(), RolloutError> {
+/// Keeps the moment of the first attempt, and who was there first.
+fn remember(
+    ctx: &mut Context<'_>,
+    sha256: Fingerprint,
+    id: Option<CertificateId>,
+    was_there: bool,
+) -> Result<(), RolloutError> {
     let now = ctx.clock.now();
     ctx.journal.record(|entries| {
-        let upload = entries.uploads.entry(sha256.to_string()).or_insert(Upload { begun_at: now, id: None });
+        let upload = entries.uploads.entry(sha256.to_string()).or_insert(Upload { begun_at: now, id: None, was_there });
         upload.id = id.or_else(|| upload.id.take());
     })?;
     Ok(())

@@ -13,6 +13,9 @@ use super::step::Step;
 use crate::clock::Clock;
 use crate::cloudflare::{Cloudflare, Zone};
 
+/// How often whoever watches sees that time passes.
+const BLINK: Duration = Duration::from_millis(250);
+
 /// What every step works with.
 pub struct Context<'a> {
     pub cloudflare: &'a Cloudflare,
@@ -67,8 +70,11 @@ impl Context<'_> {
                     next_step: next_step.to_owned(),
                 });
             }
-            self.progress.waits(step, &missing, waited, limit);
-            thread::sleep(self.patience.poll.min(limit.saturating_sub(waited)));
+            let next = (waited + self.patience.poll).min(limit);
+            while begun.elapsed() < next {
+                self.progress.waits(step, &missing, begun.elapsed(), limit);
+                thread::sleep(BLINK.min(next.saturating_sub(begun.elapsed())));
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ pub use finding::FindingKind;
 
 use super::error::RolloutError;
 use super::origin::Origin;
-use super::zone;
+use super::preflight::zone::is_within;
 use crate::clock::Timestamp;
 use crate::cloudflare::Cloudflare;
 use crate::evidence::report::FindingReport;
@@ -32,9 +32,9 @@ pub fn look(
     hosts: &[Hostname],
     now: Timestamp,
 ) -> Result<Vec<FindingReport>, RolloutError> {
-    let mut facts = ZoneFacts::read(cloudflare, zone::find(cloudflare, zone)?)?;
+    let mut facts = ZoneFacts::read(cloudflare, cloudflare.zone_called(zone)?)?;
     let mut seen = Vec::new();
-    let inside: Vec<_> = hosts.iter().filter(|hostname| zone::has(&facts.zone, hostname)).collect();
+    let inside: Vec<_> = hosts.iter().filter(|hostname| is_within(hostname.as_str(), &facts.zone.name)).collect();
     for hostname in inside {
         let mut host = HostFacts::read(cloudflare, &mut facts, hostname)?;
         host.ask(origin, &facts)?;

@@ -38,6 +38,9 @@ pub struct Entries {
     /// What the zone was like before its first change.
     #[serde(default)]
     pub zone_before: Option<ZoneBefore>,
+    /// Rotations that are under way: by hostname, at the zone's level by the zone's name.
+    #[serde(default)]
+    pub rotations: BTreeMap<String, Rotation>,
 }
 
 /// An upload that was begun.
@@ -46,6 +49,9 @@ pub struct Upload {
     pub begun_at: Timestamp,
     /// What Cloudflare called it. `None`: the answer is not known; it may be there or not.
     pub id: Option<CertificateId>,
+    /// Whether it lay there before anyone here wanted it: not ours to delete.
+    #[serde(default)]
+    pub was_there: bool,
 }
 
 /// What a hostname was like.
@@ -54,6 +60,9 @@ pub struct Before {
     pub recorded_at: Timestamp,
     /// `None`: there was no association.
     pub association: Option<AssociationBefore>,
+    /// Whether it has been given back since. The next change begins anew.
+    #[serde(default)]
+    pub restored: bool,
 }
 
 /// An association that was there.
@@ -70,6 +79,32 @@ pub struct ZoneBefore {
     pub recorded_at: Timestamp,
     pub tls_client_auth: Option<bool>,
     pub zone_level: Option<bool>,
+    /// Whether it has been given back since. The next change begins anew.
+    #[serde(default)]
+    pub restored: bool,
+}
+
+/// A certificate that takes the place of others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rotation {
+    /// The one to come.
+    pub new: Fingerprint,
+    /// When it was asked for, by the origin's clock. `None`: it was not yet.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Those to go.
+    #[serde(default)]
+    pub old: Vec<Replaced>,
+    /// CA certificates at the origin that the old ones needed, and the new one does not.
+    #[serde(default)]
+    pub old_cas: Vec<Fingerprint>,
+}
+
+/// A certificate that another one takes the place of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Replaced {
+    pub id: CertificateId,
+    pub sha256: Fingerprint,
 }
 
 /// Why the journal cannot be used.
@@ -88,9 +123,7 @@ pub enum JournalError {
 impl Journal {
     /// Opens the journal of `zone` in `folder`, which is made if it is not there, and keeps everyone else out of it.
     pub fn open(folder: &Path, zone: &ZoneId) -> Result<Self, JournalError> {
-        // The id comes from outside, and a file's name is made of it.
-        let name: String = zone.0.chars().filter(char::is_ascii_alphanumeric).collect();
-        let path = folder.join(format!("aop-{name}.json"));
+        let path = path_of(folder, zone);
         let failed = |source| JournalError::Io { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let lock = OpenOptions::new()
@@ -98,7 +131,7 @@ impl Journal {
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(folder.join(format!("aop-{name}.lock")))
+            .open(path.with_extension("lock"))
             .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -115,6 +148,13 @@ impl Journal {
             VERSION => Ok(Self { path, _lock: lock, entries }),
             _ => Err(JournalError::Version { path }),
         }
+    }
+
+    /// What is remembered of `zone` in `folder`, for whoever only looks: nothing is made, locked or changed. `None`:
+    /// nothing is, or it cannot be read.
+    pub fn peek(folder: &Path, zone: &ZoneId) -> Option<Entries> {
+        let entries: Entries = serde_json::from_slice(&fs::read(path_of(folder, zone)).ok()?).ok()?;
+        (entries.version == VERSION).then_some(entries)
     }
 
     /// What is remembered.
@@ -138,8 +178,21 @@ impl Journal {
 
 impl Entries {
     fn new(zone: ZoneId) -> Self {
-        Self { version: VERSION, zone, uploads: BTreeMap::new(), before: BTreeMap::new(), zone_before: None }
+        Self {
+            version: VERSION,
+            zone,
+            uploads: BTreeMap::new(),
+            before: BTreeMap::new(),
+            zone_before: None,
+            rotations: BTreeMap::new(),
+        }
     }
+}
+
+fn path_of(folder: &Path, zone: &ZoneId) -> PathBuf {
+    // The id comes from outside, and a file's name is made of it.
+    let name: String = zone.0.chars().filter(char::is_ascii_alphanumeric).collect();
+    folder.join(format!("aop-{name}.json"))
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
@@ -163,7 +216,7 @@ mod tests {
     fn what_was_recorded_is_there_after_a_crash_and_only_one_process_has_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut journal = Journal::open(folder.path(), &zone()).expect("a journal");
-        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None };
+        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None, was_there: false };
         journal.record(|entries| drop(entries.uploads.insert("ab".to_owned(), upload.clone()))).expect("written");
         assert!(matches!(Journal::open(folder.path(), &zone()), Err(JournalError::InUse { .. })));
         drop(journal);

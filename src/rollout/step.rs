@@ -70,6 +70,28 @@ pub enum StepName {
     Distrust,
 }
 
+impl StepName {
+    /// As it stands in plans, in JSON and in the documentation.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Trust => "trust",
+            Self::Upload => "upload",
+            Self::ZoneSetting => "zone_setting",
+            Self::ZoneLevel => "zone_level",
+            Self::Associate => "associate",
+            Self::PostQuantum => "post_quantum",
+            Self::Seen => "seen",
+            Self::Unseen => "unseen",
+            Self::Enforce => "enforce",
+            Self::Prove => "prove",
+            Self::Void => "void",
+            Self::Delete => "delete",
+            Self::Distrust => "distrust",
+        }
+    }
+}
+
 /// One step, before or after it is taken.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Step {

@@ -1,12 +1,19 @@
 //! Promises kept: each story uses a real proxy, real TLS and a clock that it sets.
 
 mod admin;
+mod aop_adopt;
+mod aop_apply;
+mod aop_client;
+mod aop_lost;
+mod aop_rollback;
+mod aop_settings;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;
 mod cloudflare_edges;
 mod cloudflare_fake;
 mod cloudflare_faults;
+mod cloudflare_shapes;
 mod cloudflare_watch;
 mod crowd;
 mod curl;

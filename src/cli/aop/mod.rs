@@ -1,16 +1,26 @@
 //! `originlock aop`: Cloudflare's side of Authenticated Origin Pulls.
 
+mod alerts;
+mod apply;
 mod ca;
-#[allow(dead_code, reason = "the verbs that need a token")]
+mod ips;
+mod leaf;
+mod origin;
+mod plan;
+mod progress;
+mod render;
+mod state;
 mod token;
+mod wanted;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
 
 use super::Ended;
-use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API};
+use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API, Pace};
 use crate::fetch::{Client, Endpoint, TlsFiles};
 use crate::rollout::error::RolloutError;
 use crate::secret::Secret;
@@ -24,17 +34,24 @@ pub(super) struct AopArguments {
 
 #[derive(Debug, Subcommand)]
 enum Aop {
+    Plan(Box<plan::PlanArguments>),
+    Apply(Box<apply::ApplyArguments>),
     Ca(ca::CaArguments),
+    Ips(ips::IpsArguments),
+    Alerts(alerts::AlertsArguments),
 }
 
 pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
     match &arguments.verb {
+        Aop::Plan(arguments) => plan::run(arguments),
+        Aop::Apply(arguments) => apply::run(arguments),
         Aop::Ca(arguments) => ca::run(arguments),
+        Aop::Ips(arguments) => ips::run(arguments),
+        Aop::Alerts(arguments) => alerts::run(arguments),
     }
 }
 
 /// Which API of Cloudflare's is asked. The names keep clear of those that tell which proxy is asked.
-#[allow(dead_code, reason = "the verbs that ask")]
 #[derive(Debug, clap::Args)]
 pub(super) struct ApiArguments {
     /// Cloudflare's API
@@ -43,10 +60,12 @@ pub(super) struct ApiArguments {
     /// CA that its certificate must chain to [default: the system's]
     #[arg(long, value_name = "FILE", help_heading = "Cloudflare")]
     api_ca: Option<PathBuf>,
+    /// How long a second of Cloudflare's lasts, where its part is played by a server with a faster clock
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = part_of_a_second, hide = true)]
+    api_second: f64,
 }
 
 /// Who asks Cloudflare's API, and about which zone.
-#[allow(dead_code, reason = "the verbs that ask")]
 #[derive(Debug, clap::Args)]
 pub(super) struct CloudflareArguments {
     /// The zone, by its name or its id
@@ -59,33 +78,56 @@ pub(super) struct CloudflareArguments {
     pub(super) api: ApiArguments,
 }
 
-#[allow(dead_code, reason = "the verbs that ask")]
 impl CloudflareArguments {
     /// A client with the token that the arguments or the environment name.
     pub(super) fn cloudflare(&self) -> anyhow::Result<Cloudflare> {
         let token = token::find(self.api_token_file.as_deref())?;
-        Ok(Cloudflare::new(self.api.client(Some(&token))?)?)
+        self.api.cloudflare(Some(&token))
     }
 }
 
-#[allow(dead_code, reason = "the verbs that ask")]
 impl ApiArguments {
-    fn client(&self, token: Option<&Secret>) -> anyhow::Result<Client> {
+    /// A client that says on standard error when it has to wait.
+    fn cloudflare(&self, token: Option<&Secret>) -> anyhow::Result<Cloudflare> {
         let endpoint = Endpoint::parse(&self.api).context("--api is no address")?;
         let files = TlsFiles { ca: self.api_ca.clone(), client: None };
-        Ok(Client::new(endpoint, &files, token)?)
+        let pace = Pace { second: Duration::from_secs_f64(self.api_second), ..Pace::default() };
+        let cloudflare = Cloudflare::new(Client::new(endpoint, &files, token)?)?;
+        Ok(cloudflare.with_pace(pace).with_notice(|wait| eprintln!("originlock: {wait}")))
     }
+}
+
+fn part_of_a_second(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.000_001..=1.0).contains(seconds));
+    seconds.ok_or_else(|| "write a number above 0, and 1 at most".to_owned())
 }
 
 /// How a verb that ended with `error` ended: what Cloudflare refuses has a code of its own.
 pub(super) fn ended(error: &anyhow::Error) -> Ended {
-    let refused = |error: &CloudflareError| match error {
-        CloudflareError::Refused(_) => true,
-        CloudflareError::Fetch { .. } | CloudflareError::Unreadable { .. } | CloudflareError::Start(_) => false,
-    };
-    let by_cloudflare = error.chain().any(|cause| match cause.downcast_ref::<RolloutError>() {
-        Some(RolloutError::Cloudflare(error)) => refused(error),
-        _ => cause.downcast_ref::<CloudflareError>().is_some_and(refused),
-    });
-    if by_cloudflare { Ended::Refused } else { Ended::Failed }
+    of_cloudflare(error).map_or(Ended::Failed, by_cloudflare)
+}
+
+fn by_cloudflare(error: &CloudflareError) -> Ended {
+    match error {
+        CloudflareError::Refused(_) | CloudflareError::NoZone { .. } => Ended::Refused,
+        CloudflareError::Fetch { .. }
+        | CloudflareError::Unreadable { .. }
+        | CloudflareError::SeveralZones { .. }
+        | CloudflareError::InTheClear { .. }
+        | CloudflareError::Start(_) => Ended::Failed,
+    }
+}
+
+/// What a failure at Cloudflare means and what to do about it; nothing for any other.
+pub(super) fn advice(error: &anyhow::Error) -> String {
+    let Some(error) = of_cloudflare(error) else { return String::new() };
+    let meaning = error.meaning().map(|meaning| format!("\n  it means: {meaning}")).unwrap_or_default();
+    format!("{meaning}\n  next: {}", error.next_step())
+}
+
+fn of_cloudflare(error: &anyhow::Error) -> Option<&CloudflareError> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<RolloutError>() {
+        Some(RolloutError::Cloudflare(error)) => Some(error),
+        _ => cause.downcast_ref(),
+    })
 }

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::evidence::network::Network;
-use crate::evidence::report::{CertificateRole, HostDetail, SeenByName};
-use crate::hostname::{HostPattern, Hostname};
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
+use crate::rollout::seen::{Host, Sighting};
 use crate::x509::Fingerprint;
 
 /// What the origin demands and saw.
@@ -35,16 +33,15 @@ pub struct Seen {
 
 impl AtOrigin {
     /// Out of what the admin API tells of the host.
-    pub fn of(detail: &HostDetail, hostname: &Hostname) -> Self {
-        let name = configured(&detail.host.names, hostname);
-        let evidence = name.and_then(|name| detail.by_name.get(name));
-        let mut seen: Vec<_> = name.map(|name| seen(detail, name)).unwrap_or_default();
+    pub fn of(host: &Host) -> Self {
+        let report = &host.detail.host;
+        let mut seen: Vec<_> = host.sightings().map(Seen::of).collect();
         seen.sort_by_key(|seen| std::cmp::Reverse(seen.last_seen));
         Self {
-            mode: detail.host.mode,
-            trusts_shared_ca: detail.host.trust.as_ref().is_some_and(|trust| trust.cloudflare_shared_ca),
-            window: Duration::from_secs(detail.host.evidence.window_seconds),
-            handshakes: evidence.map_or(0, |evidence| evidence.cloudflare.handshakes),
+            mode: report.mode,
+            trusts_shared_ca: report.trust.as_ref().is_some_and(|trust| trust.cloudflare_shared_ca),
+            window: Duration::from_secs(report.evidence.window_seconds),
+            handshakes: host.detail.by_name.get(&host.configured).map_or(0, |evidence| evidence.cloudflare.handshakes),
             seen,
         }
     }
@@ -60,19 +57,9 @@ impl AtOrigin {
     }
 }
 
-fn seen(detail: &HostDetail, name: &str) -> Vec<Seen> {
-    let of_clients = detail.certificates.iter().filter(|report| report.role == CertificateRole::Client);
-    let from_edges = of_clients.filter_map(|report| {
-        let seen = report.seen.as_ref().filter(|seen| seen.network == Network::Cloudflare)?;
-        let SeenByName { last_seen, handshakes, .. } = *seen.by_name.get(name)?;
-        Some(Seen { sha256: report.sha256, reason: seen.reason, last_seen, handshakes })
-    });
-    from_edges.collect()
-}
-
-/// The configured name that `hostname` is counted under: its own before a wildcard.
-fn configured<'a>(names: &'a [String], hostname: &Hostname) -> Option<&'a str> {
-    let own = names.iter().find(|name| *name == hostname.as_str());
-    let covering = || names.iter().find(|name| HostPattern::parse(name).is_ok_and(|pattern| pattern.covers(hostname)));
-    own.or_else(covering).map(String::as_str)
+impl Seen {
+    fn of(sighting: Sighting) -> Self {
+        let Sighting { sha256, seen, reason, .. } = sighting;
+        Self { sha256, reason, last_seen: seen.last_seen, handshakes: seen.handshakes }
+    }
 }

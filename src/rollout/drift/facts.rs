@@ -11,6 +11,7 @@ use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
 use crate::remote::admin::AdminError;
 use crate::rollout::origin::Origin;
+use crate::rollout::seen::Host;
 use crate::rollout::step::Level;
 
 /// What Cloudflare tells of a zone.
@@ -135,19 +136,15 @@ impl HostFacts {
     /// # Errors
     /// It does not answer.
     pub fn ask(&mut self, origin: &dyn Origin, zone: &ZoneFacts) -> Result<(), AdminError> {
-        let detail = match origin.host(self.hostname.as_str(), None) {
-            Ok(detail) => detail,
-            Err(AdminError::Problem(problem)) if problem.kind == "unknown_host" => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let at_origin = AtOrigin::of(&detail, &self.hostname);
+        let Some(host) = Host::find(origin, &self.hostname)? else { return Ok(()) };
+        let at_origin = AtOrigin::of(&host);
         let pem = match self.presented(zone) {
             Presented::Own(certificate) => certificate.and_then(|certificate| certificate.pem.clone()),
             Presented::Zone(certificate) => certificate.pem.clone(),
             Presented::Shared | Presented::Disabled | Presented::Nothing => None,
         };
         if let Some(certificates) = pem.filter(|_| at_origin.mode != Mode::Off) {
-            self.judgement = match origin.judge(self.hostname.as_str(), &JudgeRequest { certificates }) {
+            self.judgement = match origin.judge(&host.configured, &JudgeRequest { certificates }) {
                 Ok(judged) => Some(judged),
                 // What cannot be judged is no drift.
                 Err(AdminError::Problem(_)) => None,

@@ -1,5 +1,6 @@
 //! The world that stories happen in: a real proxy with a clock that the story sets, certificates of every shape, clients.
 
+pub mod aop;
 pub mod api;
 pub mod backend;
 pub mod browser;
@@ -17,6 +18,7 @@ pub mod schema;
 pub mod setup;
 pub mod world;
 
+pub use aop::Aop;
 pub use api::{Api, Reply};
 pub use backend::Backend;
 pub use browser::Browser;

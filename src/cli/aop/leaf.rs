@@ -1,0 +1,110 @@
+//! The certificate for Cloudflare's edges: from files, or made by a CA that is at hand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::clock::Timestamp;
+use crate::hostname::Hostname;
+use crate::pki::files::write_pair;
+use crate::pki::{Ca, Issued, LeafOptions, Validity};
+use crate::rollout::leaf::Leaf;
+use crate::secret::Secret;
+
+/// A certificate file is kilobytes.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The certificate that Cloudflare's edges show
+#[derive(Debug, clap::Args)]
+pub(super) struct LeafArguments {
+    /// Certificate for Cloudflare's edges to show, PEM: the leaf first
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "Certificate")]
+    certificate: Option<PathBuf>,
+    /// Its key, PEM without a passphrase
+    #[arg(long, value_name = "FILE", requires = "certificate", help_heading = "Certificate")]
+    key: Option<PathBuf>,
+    /// Make the certificate, by the CA that is named with --ca-certificate and --ca-key; a further run uses the same files
+    #[arg(long, requires_all = ["ca_certificate", "ca_key"], conflicts_with = "certificate", help_heading = "Certificate")]
+    issue: bool,
+    /// Certificate of the CA that issues
+    #[arg(long, value_name = "FILE", requires = "issue", help_heading = "Certificate")]
+    ca_certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "issue", help_heading = "Certificate")]
+    ca_key: Option<PathBuf>,
+    /// Folder for what is issued: origin-pull-HOST.pem and .key, which are never overwritten
+    #[arg(long, value_name = "FOLDER", requires = "issue", default_value = ".", help_heading = "Certificate")]
+    out: PathBuf,
+    /// Days until what is issued expires
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36_500), help_heading = "Certificate")]
+    days: u32,
+}
+
+/// A leaf, and where it came from.
+pub(super) struct Found {
+    pub(super) leaf: Leaf,
+    /// Made just now, and in no file yet.
+    unwritten: Option<(PathBuf, PathBuf, Issued)>,
+}
+
+impl Found {
+    /// Writes what was made, so that a further run finds it. Says what was written.
+    pub(super) fn keep(&self) -> anyhow::Result<Option<String>> {
+        let Some((certificate, key, issued)) = &self.unwritten else { return Ok(None) };
+        write_pair(certificate, key, issued)?;
+        Ok(Some(format!("issued {}, key {} (mode 0600)", certificate.display(), key.display())))
+    }
+}
+
+impl LeafArguments {
+    /// `None`: no certificate was named, and none is to be made.
+    pub(super) fn find(&self, hostname: &Hostname, now: Timestamp) -> anyhow::Result<Option<Found>> {
+        if let Some((certificate, key)) = self.certificate.as_ref().zip(self.key.as_ref()) {
+            return Ok(Some(Found { leaf: read_pair(certificate, key)?, unwritten: None }));
+        }
+        let Some((ca, ca_key)) = self.ca_certificate.as_ref().zip(self.ca_key.as_ref()).filter(|_| self.issue) else {
+            return Ok(None);
+        };
+        let [certificate, key] = ["pem", "key"].map(|end| self.out.join(format!("origin-pull-{hostname}.{end}")));
+        match (certificate.exists(), key.exists()) {
+            (true, true) => Ok(Some(Found { leaf: read_pair(&certificate, &key)?, unwritten: None })),
+            (false, false) => {
+                let issued = self.issue(ca, ca_key, hostname, now)?;
+                let leaf = Leaf::from_pem(issued.certificate_pem.as_bytes(), issued.key_pem.clone())?;
+                Ok(Some(Found { leaf, unwritten: Some((certificate, key, issued)) }))
+            }
+            (true, false) | (false, true) => bail!(
+                "of {} and {} only one is there; bring the other back, or move it away",
+                certificate.display(),
+                key.display()
+            ),
+        }
+    }
+
+    fn issue(&self, ca: &Path, ca_key: &Path, hostname: &Hostname, now: Timestamp) -> anyhow::Result<Issued> {
+        let loaded = Ca::load(&read(ca)?, &Secret::new(read(ca_key)?))
+            .with_context(|| format!("CA {} with key {}", ca.display(), ca_key.display()))?;
+        let validity = Validity::days(now, self.days);
+        if loaded.not_after() < validity.not_after {
+            bail!("the CA {} ends on {}; choose fewer --days", ca.display(), loaded.not_after());
+        }
+        let name = format!("origin pull {hostname}");
+        // RFC 5280, appendix A.1: a common name has 64 characters at most.
+        let name: String = name.chars().take(64).collect();
+        Ok(loaded.issue(&LeafOptions::client(&name, validity))?)
+    }
+}
+
+fn read_pair(certificate: &Path, key: &Path) -> anyhow::Result<Leaf> {
+    let key = Secret::new(read(key)?);
+    Leaf::from_pem(&read(certificate)?, key).with_context(|| certificate.display().to_string())
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let size = fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?.len();
+    if size > MAX_FILE_BYTES {
+        bail!("{} is too large to be a certificate or key", path.display());
+    }
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}

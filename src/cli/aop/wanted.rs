@@ -1,0 +1,144 @@
+//! What `plan` and `apply` are told alike.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use super::CloudflareArguments;
+use super::leaf::{Found, LeafArguments};
+use super::origin::OriginArguments;
+use crate::cli::{OutputFormat, duration};
+use crate::clock::Timestamp;
+use crate::cloudflare::PostQuantum;
+use crate::hostname::Hostname;
+use crate::rollout::desired::Desired;
+use crate::rollout::preflight::CHECKS;
+use crate::rollout::step::Level;
+
+/// What is wanted, of whom.
+#[derive(Debug, clap::Args)]
+pub(super) struct WantedArguments {
+    /// Hostnames that Cloudflare proxies to this origin
+    #[arg(required = true, value_name = "HOST")]
+    hosts: Vec<String>,
+    #[command(flatten)]
+    pub(super) cloudflare: CloudflareArguments,
+    #[command(flatten)]
+    leaf: LeafArguments,
+    /// How far the certificate reaches
+    #[arg(long, value_enum, default_value_t)]
+    level: LevelArgument,
+    /// Leave the zone setting tls_client_auth as it is
+    #[arg(long)]
+    skip_zone_setting: bool,
+    /// Set the zone's key agreement with origins
+    #[arg(long, value_enum, value_name = "SETTING")]
+    post_quantum: Option<PostQuantumArgument>,
+    /// Stop before the origin enforces
+    #[arg(long)]
+    no_enforce: bool,
+    /// Replace another certificate at once, without the care of `originlock aop rotate`
+    #[arg(long)]
+    replace: bool,
+    /// Go on although this check fails; may be given several times
+    #[arg(long, value_name = "CHECK", value_parser = CHECKS)]
+    force: Vec<String>,
+    /// Judge readiness over this time instead of the longer one that is configured: 30m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    window: Option<Duration>,
+    /// Where Cloudflare connects to, for the proof and to compare with DNS [default: the proxy's first listener]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    origin_address: Option<SocketAddr>,
+    /// Folder for the journal, which holds no key and no token [default: /var/lib/originlock/aop for root, else below
+    /// $XDG_STATE_HOME]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) origin: OriginArguments,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: OutputFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+enum LevelArgument {
+    /// Cloudflare's shared certificate on all hostnames of the zone: proves "through Cloudflare" only
+    Global,
+    /// Your certificate on all hostnames of the zone
+    Zone,
+    /// Your certificate on the named hostnames
+    #[default]
+    Hostname,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum PostQuantumArgument {
+    Preferred,
+    Supported,
+    Off,
+}
+
+impl WantedArguments {
+    /// What is wanted, and the leaf, which may have to be written yet.
+    pub(super) fn desired(&self, now: Timestamp) -> anyhow::Result<(Desired, Option<Found>)> {
+        let level = match self.level {
+            LevelArgument::Global => Level::Global,
+            LevelArgument::Zone => Level::Zone,
+            LevelArgument::Hostname => Level::Hostname,
+        };
+        let hostnames = self.hostnames()?;
+        let first = hostnames.first().context("no hostname is named")?;
+        let found = self.leaf.find(first, now)?;
+        match (level, &found) {
+            (Level::Global, Some(_)) => {
+                bail!("at --level global Cloudflare shows its own certificate; leave yours out")
+            }
+            (Level::Global, None) if self.skip_zone_setting => {
+                bail!("at --level global the zone setting is all there is; leave --skip-zone-setting out")
+            }
+            (Level::Zone | Level::Hostname, None) => bail!(
+                "which certificate shall Cloudflare's edges show? Name one with --certificate FILE --key FILE, or have one \
+                 made with --issue --ca-certificate FILE --ca-key FILE (`originlock pki ca` makes a CA)"
+            ),
+            (Level::Global, None) | (Level::Zone | Level::Hostname, Some(_)) => {}
+        }
+        let desired = Desired {
+            level,
+            hostnames,
+            leaf: found.as_ref().map(|found| found.leaf.clone()),
+            zone_setting: !self.skip_zone_setting,
+            post_quantum: self.post_quantum.map(PostQuantum::from),
+            enforce: !self.no_enforce,
+            replace: self.replace || self.force.iter().any(|word| word == "levels"),
+            window: self.window,
+            origin_address: self.origin_address,
+            force: self.force.clone(),
+        };
+        Ok((desired, found))
+    }
+
+    /// Each once, in their order.
+    fn hostnames(&self) -> anyhow::Result<Vec<Hostname>> {
+        let mut hostnames = Vec::new();
+        for text in &self.hosts {
+            let hostname = Hostname::parse(text).with_context(|| format!("`{text}`"))?;
+            if !hostnames.contains(&hostname) {
+                hostnames.push(hostname);
+            }
+        }
+        Ok(hostnames)
+    }
+}
+
+impl From<PostQuantumArgument> for PostQuantum {
+    fn from(argument: PostQuantumArgument) -> Self {
+        match argument {
+            PostQuantumArgument::Preferred => Self::Preferred,
+            PostQuantumArgument::Supported => Self::Supported,
+            PostQuantumArgument::Off => Self::Off,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What is looked at before anything is changed, at Cloudflare or at the origin. Everything here reads.
+
+mod dns;
+mod levels;
+mod lint;
+mod origin;
+mod ssl;
+mod token;
+pub(super) mod zone;
+
+use super::desired::Desired;
+use super::journal::Entries;
+use super::origin::Origin;
+use super::step::{Check, CheckVerdict};
+use crate::clock::Timestamp;
+use crate::cloudflare::{Cloudflare, CloudflareError, Zone};
+
+/// The words of all checks, in their order: what `--force` takes.
+pub const CHECKS: [&str; 11] = [
+    "certificate",
+    "token",
+    "zone",
+    "ssl_mode",
+    "config_rules",
+    "dns",
+    "dns_address",
+    "levels",
+    "room",
+    "origin",
+    "trust",
+];
+
+/// What was found before the first step.
+#[derive(Clone, Debug)]
+pub struct Preflight {
+    pub checks: Vec<Check>,
+    /// `None`: it was not found, and nothing can be done.
+    pub zone: Option<Zone>,
+}
+
+impl Preflight {
+    /// Whether nothing stands in the way.
+    pub fn is_passed(&self) -> bool {
+        self.zone.is_some() && self.checks.iter().all(|check| check.verdict != CheckVerdict::Fails)
+    }
+
+    /// The checks that stand in the way.
+    pub fn failed(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.verdict == CheckVerdict::Fails)
+    }
+}
+
+/// Whom to ask, and what for.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    cloudflare: &'a Cloudflare,
+    origin: &'a dyn Origin,
+    desired: &'a Desired,
+    now: Timestamp,
+}
+
+/// Looks at everything, whatever is found on the way: all that is wrong is told at once. `zone` is a name or an id; without
+/// one the zone is that of the hostnames.
+pub fn look(
+    cloudflare: &Cloudflare,
+    origin: &dyn Origin,
+    desired: &Desired,
+    zone: Option<&str>,
+    entries: impl FnOnce(&Zone) -> Option<Entries>,
+    now: Timestamp,
+) -> Preflight {
+    let asking = Asking { cloudflare, origin, desired, now };
+    let mut checks = Vec::new();
+    if let Some(leaf) = &desired.leaf {
+        let subject = short_name(leaf);
+        checks.extend(lint::lint(leaf, now).into_iter().map(|finding| finding.of("certificate", &subject)));
+    }
+    let (found, zone_check) = zone::look(&asking, zone);
+    let readings = found.as_ref().map(|zone| token::Readings::read(&asking, zone));
+    let subject = found.as_ref().map_or_else(|| zone.unwrap_or_default().to_owned(), |zone| zone.name.clone());
+    checks.push(token::look(&asking, found.as_ref(), readings.as_ref()).of("token", &subject));
+    checks.push(zone_check.of("zone", &subject));
+    if let (Some(zone), Some(readings)) = (&found, &readings) {
+        checks.extend(ssl::look(readings).into_iter().map(|(name, finding)| finding.of(name, &subject)));
+        checks.extend(dns::look(&asking, readings));
+        checks.extend(levels::look(&asking, zone, readings, entries(zone).as_ref()));
+    }
+    checks.extend(origin::look(&asking));
+    for check in &mut checks {
+        if check.verdict == CheckVerdict::Fails && desired.forces(check.name) {
+            check.verdict = CheckVerdict::Forced;
+        }
+    }
+    Preflight { checks, zone: found }
+}
+
+/// What one check found.
+#[derive(Clone, Debug)]
+struct Finding {
+    verdict: CheckVerdict,
+    found: String,
+    next_step: String,
+}
+
+impl Finding {
+    fn holds(found: impl Into<String>) -> Self {
+        Self { verdict: CheckVerdict::Holds, found: found.into(), next_step: String::new() }
+    }
+
+    fn warns(found: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self { verdict: CheckVerdict::Warning, found: found.into(), next_step: next_step.into() }
+    }
+
+    fn fails(found: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self { verdict: CheckVerdict::Fails, found: found.into(), next_step: next_step.into() }
+    }
+
+    /// What has to be known could not be read.
+    fn unread(error: &CloudflareError) -> Self {
+        Self::fails(told(error), error.next_step())
+    }
+
+    fn of(self, name: &'static str, subject: &str) -> Check {
+        let Self { verdict, found, next_step } = self;
+        Check { name, subject: subject.to_owned(), verdict, found, next_step }
+    }
+}
+
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", told(source)),
+        None => error.to_string(),
+    }
+}
+
+fn short_name(leaf: &super::leaf::Leaf) -> String {
+    leaf.summary.subject().to_owned()
+}
