@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use originlock::policy::verdict::Reason;
+use originlock::probe::battery::Attempt;
 use originlock::rollout::drift::FindingKind;
 use originlock::telemetry::metrics::{Metrics, Refusal};
 use originlock::upstream::UpstreamError;
@@ -122,11 +123,17 @@ fn every_kind_of_finding_has_its_place_in_the_guide() {
 }
 
 #[test]
-fn every_reason_and_metric_has_its_place_in_the_reference() {
+fn every_reason_metric_and_attempt_has_its_place_in_the_reference() {
     let page = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(name));
     let reasons = page("reasons.md").expect("the page of reasons");
     for reason in Reason::HANDSHAKE.into_iter().chain(Reason::REQUEST) {
         assert!(reasons.contains(&format!("\n### `{}`\n", reason.label())), "{}", reason.label());
+    }
+    let attempts = page("probe.md").expect("the page of attempts");
+    let attempts: Vec<_> = attempts.lines().filter(|line| line.starts_with("| `")).collect();
+    for attempt in Attempt::ALL.map(Attempt::label) {
+        let named = |line: &&str| line.split('|').nth(1).is_some_and(|words| words.contains(&format!("`{attempt}`")));
+        assert!(attempts.iter().any(named), "{attempt}");
     }
     let metrics = page("metrics.md").expect("the page of metrics");
     let families = Metrics::new(10).render();

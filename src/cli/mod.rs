@@ -12,6 +12,7 @@ mod next_step;
 mod output;
 mod paper;
 pub mod pki;
+mod probe;
 mod progress;
 mod ready;
 mod run;
@@ -53,6 +54,7 @@ enum Verb {
     Observe(walk::ObserveArguments),
     Confirm(walk::ConfirmArguments),
     Reload(walk::ReloadArguments),
+    Probe(probe::ProbeArguments),
     /// Four hostnames with throwaway certificates, to try with curl: nothing to set up.
     Demo(demo::DemoArguments),
     /// Make and look at certificates: a private CA, a client leaf for Cloudflare's upload.
@@ -132,6 +134,7 @@ pub fn main() -> ExitCode {
         Verb::Observe(arguments) => walk::observe(&arguments),
         Verb::Confirm(arguments) => walk::confirm(&arguments),
         Verb::Reload(arguments) => walk::reload(&arguments),
+        Verb::Probe(arguments) => probe::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Aop(arguments) => aop::run(&arguments),
         Verb::Pki(arguments) => {

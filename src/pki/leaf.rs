@@ -128,7 +128,8 @@ pub(super) fn issued(
     }
 }
 
-fn params(options: &LeafOptions) -> Result<CertificateParams, PkiError> {
+/// What a leaf says.
+pub(super) fn params(options: &LeafOptions) -> Result<CertificateParams, PkiError> {
     let mut params = base_params(&options.common_name, options.validity)?;
     for name in &options.names {
         let bad_name = |source| PkiError::BadName { name: name.clone(), source };

@@ -6,6 +6,7 @@ pub mod files;
 pub mod inspect;
 pub mod key;
 pub mod leaf;
+pub mod namesake;
 
 use std::time::Duration;
 
@@ -86,6 +87,10 @@ pub enum PkiError {
     KeyMismatch { subject: String },
     #[error("the CA's name `{subject}` cannot be repeated byte for byte as issuer; make a CA with `originlock pki ca`")]
     NameNotRepeatable { subject: String },
+    #[error("the issuer's name is no distinguished name in DER")]
+    IssuerUnreadable,
+    #[error("`{text}` is no name of a CA that can be copied; write it as `CN=NAME, O=NAME, C=XX`")]
+    NameText { text: String },
 }
 
 /// Seconds are all that a certificate can say; what lies beyond its calendar is cut off.

@@ -155,6 +155,9 @@ fn wrong_certificates_are_wrong_in_the_way_asked_for() {
     }
     let (good, said) = verify(ours.certificate_pem(), &namesake.issue(&client).expect("a leaf"), &[]);
     assert!(!good, "another key under the same name: {said}");
+    let name = &ours.certificate().fields.as_ref().expect("fields").subject_der;
+    let (good, said) = verify(ours.certificate_pem(), &namesake::namesake(name, &client).expect("a leaf"), &[]);
+    assert!(!good && said.contains("certificate signature failure"), "found, and not fooled: {said}");
     let shape = self_signed(&LeafOptions { is_ca: true, purpose: Purpose::Any, ..client }).expect("a certificate");
     let (_, text) = openssl(&["x509", "-noout", "-text"], shape.certificate_pem.as_bytes());
     assert!(text.contains("CA:TRUE") && !text.contains("Extended Key Usage"), "{text}");

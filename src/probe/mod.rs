@@ -18,7 +18,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use self::any_server::AnyServer;
 use crate::alert::name as alert_name;
 use crate::hostname::{HostPattern, Hostname};
+use crate::pki::{Issued, PkiError};
 use crate::secret::Secret;
+use crate::x509::CertificateSummary;
 
 /// Every server of HTTP has it.
 const ALPN: &[u8] = b"http/1.1";
@@ -73,6 +75,14 @@ pub enum ProbeError {
     Timeout { limit: Duration },
     #[error("the server does not speak TLS as it should")]
     Tls(#[source] rustls::Error),
+    #[error(
+        "{address} turned {name} away before it showed a certificate ({how}); is the name served there, and by TLS?"
+    )]
+    NotServed { address: SocketAddr, name: Hostname, how: String },
+    #[error("no certificate to try with can be made")]
+    Make(#[from] PkiError),
+    #[error("the operating system has no room for it")]
+    System(#[source] io::Error),
 }
 
 impl Identity {
@@ -85,6 +95,16 @@ impl Identity {
         }
         let key = PrivateKeyDer::from_pem_slice(key.expose()).map_err(ProbeError::Identity)?;
         Ok(Self { chain, key })
+    }
+
+    /// One that was just made.
+    fn of(issued: &Issued) -> Result<Self, ProbeError> {
+        Self::from_pem(issued.certificate_pem.as_bytes(), &issued.key_pem)
+    }
+
+    /// The name of the CA that issued the leaf, in DER; `None`: the leaf cannot be read.
+    fn issuer(&self) -> Option<Vec<u8>> {
+        Some(CertificateSummary::read(self.chain.first()?).fields?.issuer_der)
     }
 }
 
@@ -223,7 +243,7 @@ fn client_config(identity: Option<&Identity>) -> Result<ClientConfig, ProbeError
         .with_safe_default_protocol_versions()
         .expect("the default suites serve the default versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
+        .with_custom_certificate_verifier(Arc::new(AnyServer::new(provider)));
     let mut config = match identity {
         Some(Identity { chain, key }) => {
             builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(ProbeError::UnusableIdentity)?

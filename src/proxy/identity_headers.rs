@@ -14,7 +14,7 @@ use crate::policy::verdict::Verdict;
 use crate::x509::{CertificateFields, CertificateSummary};
 
 /// Whatever begins like this is a claim of identity, ours to make.
-const IDENTITY: [&str; 11] = [
+const IDENTITY: [&str; 14] = [
     "client-cert",
     "ssl-client-",
     "x-amzn-mtls-",
@@ -25,7 +25,10 @@ const IDENTITY: [&str; 11] = [
     "x-forwarded-client-cert",
     "x-forwarded-tls-client-cert",
     "x-originlock-",
+    "x-ssl-cert",
     "x-ssl-client-",
+    "x-ssl-issuer",
+    "x-ssl-subject",
 ];
 
 /// What Cloudflare says of the visitor; believed only on a connection that proved itself.

@@ -25,6 +25,7 @@ pub mod progress;
 mod prove;
 pub mod release;
 pub mod rollback;
+pub mod rotate;
 pub mod seen;
 pub mod settings;
 pub mod step;

@@ -1,66 +1,27 @@
 //! In front of a real nginx, with clients that nobody here wrote.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use super::support::world::wait_until;
-use super::support::{HostSetup, Shape, World, pki};
-use tempfile::TempDir;
+use super::support::{HostSetup, Nginx, Shape, World, pki};
 
 const SHOP: &str = "shop.example.com";
 /// Larger than any buffer on the way.
 const FILE_BYTES: usize = 3 << 20;
 
-/// A running nginx; it ends with the story.
-struct Nginx {
-    process: Child,
-    address: SocketAddr,
-    _folder: TempDir,
-}
-
-impl Nginx {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-        let root = folder.path().join("www");
-        std::fs::create_dir(&root).expect("a folder");
-        std::fs::write(root.join("file"), vec![b'x'; FILE_BYTES]).expect("a file");
-        // One process as the user that it is started by: the folder is nobody else's.
-        let config = format!(
-            "daemon off; master_process off; pid nginx.pid; error_log stderr crit; worker_rlimit_nofile 4096;
-             events {{ worker_connections 2048; }}
-             http {{
-               access_log off; client_max_body_size 0; keepalive_requests 100000;
-               client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-               server {{
-                 listen {address}; root www;
-                 location /small {{ return 200 \"small\\n\"; }}
-                 location /upload {{ proxy_pass http://{address}/small; }}
-                 location /who {{ return 200 \"$http_x_client_verify $host $http_x_forwarded_for\\n\"; }}
-                 location /gone {{ return 204; }}
-               }}
+fn start() -> (Nginx, World) {
+    let nginx = Nginx::start(&[("www/file", &vec![b'x'; FILE_BYTES])], |address| {
+        format!(
+            "server {{
+               listen {address}; root www;
+               location /small {{ return 200 \"small\\n\"; }}
+               location /upload {{ proxy_pass http://{address}/small; }}
+               location /who {{ return 200 \"$http_x_client_verify $host $http_x_forwarded_for\\n\"; }}
+               location /gone {{ return 204; }}
              }}"
-        );
-        std::fs::write(folder.path().join("nginx.conf"), config).expect("a file");
-        let mut command = Command::new("nginx");
-        command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr"]).stdin(Stdio::null());
-        let process = command.spawn().expect("nginx is installed; tests/run installs it");
-        let nginx = Self { process, address, _folder: folder };
-        wait_until("nginx listens", || TcpStream::connect(nginx.address).is_ok());
-        nginx
-    }
-
-    fn world(&self) -> World {
-        World::with(HostSetup::new(SHOP).observe("ours").upstream(&format!("\"http://{}\"", self.address)))
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // It is ended, or has ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+        )
+    });
+    let world = World::with(HostSetup::new(SHOP).observe("ours").upstream(&format!("\"http://{}\"", nginx.address)));
+    (nginx, world)
 }
 
 /// What curl prints for `path`, and the status behind it.
@@ -81,8 +42,7 @@ fn curl(world: &World, path: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn curl_reaches_nginx_through_the_proxy() {
-    let nginx = Nginx::start();
-    let world = nginx.world();
+    let (_nginx, world) = start();
     let upload = "u".repeat(2 << 20);
     world.write("upload", &upload);
     for protocol in ["--http1.1", "--http2"] {
@@ -101,8 +61,7 @@ fn curl_reaches_nginx_through_the_proxy() {
 
 #[test]
 fn every_request_of_a_load_is_answered_well() {
-    let nginx = Nginx::start();
-    let world = nginx.world();
+    let (_nginx, world) = start();
     let address = world.address();
     for (path, arguments) in [
         ("/small", &["-n", "2000", "-c", "20", "-m", "10"][..]),

@@ -4,14 +4,10 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Attempt, Finding, Tried};
+use super::{Attempt, Finding, Tried, wardrobe};
 use crate::clock::Timestamp;
 use crate::hostname::Hostname;
-use crate::pki::{Ca, CaOptions, KeyType, LeafOptions, PkiError, Validity};
 use crate::probe::{Answer, Identity, Probe, ProbeError, Probed};
-
-/// The stranger's certificate serves for some seconds.
-const STRANGER_DAYS: u32 = 1;
 
 /// Connects to `address` and asks for `name` without a certificate, with one of a CA that nobody trusts, and with
 /// `identity`; without one, the third attempt is skipped. Each waits at most `limit`.
@@ -30,7 +26,7 @@ pub fn essentials(
         (handshake(address, name, who, limit), begun.elapsed())
     };
     let without = connect(None);
-    let wrong = match stranger(now) {
+    let wrong = match wardrobe::other_ca(now) {
         Ok(stranger) => connect(Some(&stranger)),
         Err(error) => (Err(error), Duration::ZERO),
     };
@@ -53,26 +49,17 @@ pub fn essentials(
     tried
 }
 
-/// A client certificate of a CA that was made for it.
-fn stranger(now: Timestamp) -> Result<Identity, Failure> {
-    let validity = Validity::days(now, STRANGER_DAYS);
-    let options = CaOptions { common_name: "nobody's CA".to_owned(), key_type: KeyType::P256, validity };
-    let (ca, _) = Ca::create(&options).map_err(Failure::Make)?;
-    let issued = ca.issue(&LeafOptions::client("originlock probe", validity)).map_err(Failure::Make)?;
-    Identity::from_pem(issued.certificate_pem.as_bytes(), &issued.key_pem).map_err(Failure::Probe)
-}
-
 fn handshake(
     address: SocketAddr,
     name: &Hostname,
     identity: Option<&Identity>,
     limit: Duration,
-) -> Result<Probed, Failure> {
+) -> Result<Probed, ProbeError> {
     let probe = Probe::towards(address).map_err(|source| ProbeError::Connect { address, source });
-    probe.and_then(|probe| probe.handshake(address, name, identity, limit)).map_err(Failure::Probe)
+    probe.and_then(|probe| probe.handshake(address, name, identity, limit))
 }
 
-fn turned_away(attempt: Attempt, answer: Result<Probed, Failure>, took: Duration) -> Tried {
+fn turned_away(attempt: Attempt, answer: Result<Probed, ProbeError>, took: Duration) -> Tried {
     let (finding, detail) = match seen(answer) {
         Seen::LetIn => (Finding::Hole, "let in".to_owned()),
         Seen::Refused(detail) => (Finding::Holds, detail),
@@ -81,7 +68,7 @@ fn turned_away(attempt: Attempt, answer: Result<Probed, Failure>, took: Duration
     Tried { attempt, finding, detail, took }
 }
 
-fn let_in(attempt: Attempt, answer: Result<Probed, Failure>, took: Duration) -> Tried {
+fn let_in(attempt: Attempt, answer: Result<Probed, ProbeError>, took: Duration) -> Tried {
     let (finding, detail) = match seen(answer) {
         Seen::LetIn => (Finding::Holds, "let in".to_owned()),
         Seen::Refused(detail) => (Finding::ShutOut, detail),
@@ -96,7 +83,7 @@ enum Seen {
     Unclear(String),
 }
 
-fn seen(answer: Result<Probed, Failure>) -> Seen {
+fn seen(answer: Result<Probed, ProbeError>) -> Seen {
     match answer {
         Err(error) => Seen::Unclear(chain(&error)),
         Ok(Probed { answer: Answer::Admitted, .. }) => Seen::LetIn,
@@ -107,15 +94,6 @@ fn seen(answer: Result<Probed, Failure>) -> Seen {
         Ok(Probed { answer: Answer::Refused(Some(alert)), .. }) => Seen::Refused(format!("refused with {alert}")),
         Ok(Probed { answer: Answer::Refused(None), .. }) => Seen::Unclear("cut off without an alert".to_owned()),
     }
-}
-
-/// Why a connection could not be made.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Probe(ProbeError),
-    #[error("no certificate to try with can be made")]
-    Make(#[source] PkiError),
 }
 
 /// An error with its causes.

@@ -1,12 +1,37 @@
 //! What an attacker would try, tried from outside: attempt by attempt, whether it is turned away.
 
 mod attempt;
+mod backend;
+mod caller;
+mod certificates;
+mod conversation;
 mod essentials;
+mod judge;
+mod names;
+mod raw;
+mod resumption;
+mod run;
+mod sessions;
+mod target;
+mod wardrobe;
+mod wire;
 
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+
 pub use attempt::Attempt;
 pub use essentials::essentials;
+pub use run::run;
+pub use target::Target;
+
+/// All attempts at one server, in the order of [`Attempt::ALL`].
+#[derive(Clone, Debug)]
+pub struct Battery {
+    /// The leaf that the server showed. Nobody checked whose it is.
+    pub certificate: CertificateDer<'static>,
+    pub tried: Vec<Tried>,
+}
 
 /// One attempt, and what it showed.
 #[derive(Clone, PartialEq, Eq, Debug)]

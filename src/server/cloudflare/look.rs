@@ -11,7 +11,7 @@ use tracing::warn;
 use super::origin::InProcess;
 use crate::admin::control::View;
 use crate::clock::Timestamp;
-use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API};
+use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API, Pace};
 use crate::config::model::CloudflareWatch;
 use crate::evidence::report::FindingReport;
 use crate::fetch::{Client, Endpoint, FetchError, TlsFiles};
@@ -53,6 +53,7 @@ pub fn look(
     configured: &CloudflareWatch,
     zone: &str,
     view: &dyn View,
+    pace: Pace,
     now: Timestamp,
 ) -> Result<Vec<FindingReport>, LookError> {
     let token = token(configured)?;
@@ -62,7 +63,7 @@ pub fn look(
     };
     let tls = TlsFiles { ca: configured.ca.as_ref().map(|ca| ca.value.clone()), client: None };
     let client = Client::new(endpoint, &tls, Some(&token))?.with_bounds(DEADLINE, MAX_ANSWER_BYTES);
-    let cloudflare = Cloudflare::new(client)?;
+    let cloudflare = Cloudflare::new(client)?.with_pace(pace);
     let hosts = hosts_of(zone, configured.zones.iter().map(|zone| zone.value.as_str()), view);
     Ok(drift::look(&cloudflare, &InProcess(view), zone, &hosts, now)?)
 }

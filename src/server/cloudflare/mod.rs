@@ -16,6 +16,7 @@ pub use self::known::Known;
 use self::look::{LookError, look};
 use crate::admin::control::View;
 use crate::clock::{Clock, Timestamp};
+use crate::cloudflare::Pace;
 use crate::config::model::CloudflareWatch;
 
 /// After a look that came to nothing it is tried again this soon, or sooner where looks come sooner.
@@ -24,6 +25,8 @@ const RETRY: Duration = Duration::from_mins(5);
 const RELOAD_GAP: Duration = Duration::from_mins(1);
 /// How often a clock that a test sets is looked at.
 const MANUAL_LOOK: Duration = Duration::from_millis(20);
+/// What counts as a second then, where the API has to be waited for.
+const MANUAL_SECOND: Duration = Duration::from_millis(5);
 /// How long the end of the process waits for a look that is under way.
 const END_LIMIT: Duration = Duration::from_millis(500);
 
@@ -186,6 +189,14 @@ impl Watching {
         }
     }
 
+    /// A clock that a test sets stands still while something is waited for: pauses are short then.
+    fn pace(&self) -> Pace {
+        match self.clock {
+            Clock::System => Pace::default(),
+            Clock::Manual(_) => Pace { second: MANUAL_SECOND, ..Pace::default() },
+        }
+    }
+
     /// Looks at every zone. One that cannot be looked at keeps nobody from the others.
     fn look(&mut self) {
         let Some(configured) = self.configured.as_deref() else { return };
@@ -196,7 +207,7 @@ impl Watching {
                 return;
             }
             let now = self.clock.now();
-            let looked = AssertUnwindSafe(|| look(configured, &zone.value, &*self.view, now));
+            let looked = AssertUnwindSafe(|| look(configured, &zone.value, &*self.view, self.pace(), now));
             // A bug here must not be the end of looking: what panics has said so itself.
             let looked = catch_unwind(looked).unwrap_or(Err(LookError::Panicked));
             failed |= looked.is_err();
