@@ -1,6 +1,7 @@
 //! The look at Cloudflare's side now and then: what it finds is told everywhere, and what goes wrong with it harms nobody.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use originlock::pki::{Issued, LeafOptions};
@@ -216,6 +217,19 @@ fn a_token_is_read_at_each_look_and_stays_a_secret() {
         let said = [log.text(), watched.report().to_string(), world.metrics()].join("\n");
         assert!(said.contains("Cloudflare's side could not be looked at") && !said.contains("SECRET"), "{said}");
     });
+}
+
+#[test]
+fn a_token_that_is_missing_or_everybodys_is_warned_of_and_keeps_nobody_from_serving() {
+    let watched = Watched::start();
+    let (world, path) = (&watched.world, watched.world.path("read.token"));
+    let warnings = || world.server().reload().expect("it is in force").warnings.join("\n");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).expect("a mode");
+    assert!(warnings().contains("read.token: every user of this machine may read the token"), "{}", warnings());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+    assert!(!warnings().contains("read.token"), "{}", warnings());
+    fs::remove_file(&path).expect("a file");
+    assert!(warnings().contains("Cloudflare's side is not looked at without it"), "{}", warnings());
 }
 
 #[test]

@@ -2,11 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use tracing::warn;
 
 use super::origin::InProcess;
 use crate::admin::control::View;
@@ -23,7 +20,6 @@ use crate::secret::Secret;
 /// Where systemd puts what `LoadCredential=` names.
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
-const READABLE_BY_OTHERS: u32 = 0o007;
 /// For one call.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// The longest list that is asked for has a thousand entries.
@@ -97,13 +93,8 @@ fn token(configured: &CloudflareWatch) -> Result<Secret, LookError> {
 
 fn read(path: &Path) -> io::Result<Secret> {
     let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.len() > MAX_TOKEN_BYTES {
+    if file.metadata()?.len() > MAX_TOKEN_BYTES {
         return Err(io::Error::other("the file is too large to be a token"));
-    }
-    if metadata.permissions().mode() & READABLE_BY_OTHERS != 0 {
-        let shown = path.display();
-        warn!(file.path = %shown, "every user of this machine may read Cloudflare's token; chmod 600 it");
     }
     // Room for all of it from the beginning: what is moved while it grows stays behind in memory.
     let mut bytes = Vec::with_capacity(usize::try_from(MAX_TOKEN_BYTES).unwrap_or_default());
