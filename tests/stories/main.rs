@@ -7,6 +7,7 @@ mod aop_client;
 mod aop_killed;
 mod aop_lost;
 mod aop_preflight;
+mod aop_published;
 mod aop_rollback;
 mod aop_rotate;
 mod aop_secrets;
