@@ -52,15 +52,16 @@ pub(super) struct Before {
 pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<Ended> {
     let wanted = &arguments.wanted;
     let (desired, _) = wanted.desired(Clock::System.now())?;
-    let before = Before::look(wanted, desired, Right::Read)?;
+    // Who may only look can plan, too.
+    let proxy = wanted.origin.find(Right::Change).or_else(|_| wanted.origin.find(Right::Read))?;
+    let before = Before::look(wanted, desired, proxy)?;
     before.print(wanted.output)?;
     Ok(before.ended())
 }
 
 impl Before {
-    pub(super) fn look(wanted: &WantedArguments, desired: Desired, right: Right) -> anyhow::Result<Self> {
+    pub(super) fn look(wanted: &WantedArguments, desired: Desired, proxy: RunningProxy) -> anyhow::Result<Self> {
         let cloudflare = wanted.cloudflare.cloudflare()?;
-        let proxy = wanted.origin.find(right)?;
         let folder = state::folder(wanted.state.as_deref())?;
         let zone = wanted.cloudflare.zone.as_deref();
         let entries = |zone: &crate::cloudflare::Zone| Journal::peek(&folder, &zone.id);
