@@ -21,6 +21,7 @@ mod cloudflare_edges;
 mod cloudflare_fake;
 mod cloudflare_faults;
 mod cloudflare_shapes;
+mod cloudflare_watch;
 mod crowd;
 mod curl;
 mod dashboard;
