@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use originlock::policy::verdict::Reason;
 use originlock::probe::battery::Attempt;
+use originlock::rollout::drift::FindingKind;
 use originlock::telemetry::metrics::{Metrics, Refusal};
 use originlock::upstream::UpstreamError;
 
@@ -25,8 +26,14 @@ const ROWS: [&[&str]; 9] = [
 ];
 
 /// Imports inside one row, from left to right. What is not here is not allowed, so there is no circle.
-const WITHIN_A_ROW: [(&str, &str); 5] =
-    [("tls", "config"), ("telemetry", "config"), ("x509", "clock"), ("x509", "hostname"), ("cloudflare", "fetch")];
+const WITHIN_A_ROW: [(&str, &str); 6] = [
+    ("tls", "config"),
+    ("telemetry", "config"),
+    ("x509", "clock"),
+    ("x509", "hostname"),
+    ("cloudflare", "fetch"),
+    ("server", "rollout"),
+];
 
 /// The two sides that share words and the admin API, never imports.
 const DATA_PLANE: [&str; 3] = ["proxy", "tls", "snapshot"];
@@ -103,6 +110,15 @@ fn what_is_allowed_is_no_breach() {
         ("policy/trust", "#[cfg(test)]\nfn f() {\n    crate::cli::x().unwrap();\n}"),
     ] {
         assert_eq!(Source::read(Path::new(module), code).breaches(), Vec::<String>::new(), "{code}");
+    }
+}
+
+#[test]
+fn every_kind_of_finding_has_its_place_in_the_guide() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides/cloudflare-watch.md");
+    let guide = fs::read_to_string(path).expect("the guide");
+    for kind in FindingKind::ALL {
+        assert!(guide.contains(&format!("\n| `{}` |", kind.label())), "{}", kind.label());
     }
 }
 

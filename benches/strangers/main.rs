@@ -126,6 +126,7 @@ fn certificate(random: u64) -> Arc<CertificateSummary> {
         not_after: Timestamp::from_seconds(2_000_000_000),
         version: 3,
         is_ca: false,
+        has_basic_constraints: true,
         path_length: None,
         allows_client_auth: true,
         self_issued: false,

@@ -63,6 +63,11 @@ pub(super) async fn certificates(State(state): State<App>) -> Answer {
     told(&state.reading.clone(), move || Ok(state.view.certificates())).await
 }
 
+/// `GET /api/v1/cloudflare`
+pub(super) async fn cloudflare(State(state): State<App>) -> Answer {
+    told(&state.reading.clone(), move || Ok(state.view.cloudflare())).await
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FailuresQuery {

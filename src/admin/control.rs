@@ -7,8 +7,8 @@ use rustls::pki_types::CertificateDer;
 
 use crate::evidence::network::Network;
 use crate::evidence::report::{
-    CertificatesReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport, ModeReport, ModeRequest,
-    ProblemReport, ReloadReport, StatusReport, TrustChangeReport, TrustRequest,
+    CertificatesReport, CloudflareReport, FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport, ModeReport,
+    ModeRequest, ProblemReport, ReloadReport, StatusReport, TrustChangeReport, TrustRequest,
 };
 
 /// Tells what there is. Every call may take a while: it is made off the runtime's thread.
@@ -22,6 +22,8 @@ pub trait View: Send + Sync {
     fn certificates(&self) -> CertificatesReport;
     /// Of one host, or of all.
     fn failures(&self, host: Option<&str>) -> FailuresReport;
+    /// What Cloudflare's API said when it was last asked.
+    fn cloudflare(&self) -> CloudflareReport;
     /// What the host with `name` among its names makes of `chain`, which nobody has presented. `None` for no host, and for
     /// one in `off`, which judges by nothing.
     fn judge(&self, name: &str, chain: &[CertificateDer<'_>]) -> Option<JudgeReport>;

@@ -16,12 +16,13 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
 /// Every file of `static/`.
-pub(super) const PAGES: [Page; 13] = [
+pub(super) const PAGES: [Page; 14] = [
     Page { path: "/", content_type: HTML, body: include_str!("static/index.html") },
     Page { path: "/dashboard.css", content_type: CSS, body: include_str!("static/dashboard.css") },
     Page { path: "/api.js", content_type: JS, body: include_str!("static/api.js") },
     Page { path: "/change.js", content_type: JS, body: include_str!("static/change.js") },
     Page { path: "/chart.js", content_type: JS, body: include_str!("static/chart.js") },
+    Page { path: "/cloudflare.js", content_type: JS, body: include_str!("static/cloudflare.js") },
     Page { path: "/dashboard.js", content_type: JS, body: include_str!("static/dashboard.js") },
     Page { path: "/dom.js", content_type: JS, body: include_str!("static/dom.js") },
     Page { path: "/feed.js", content_type: JS, body: include_str!("static/feed.js") },

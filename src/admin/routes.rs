@@ -38,7 +38,7 @@ impl Route {
     }
 }
 
-pub(super) const ROUTES: [Route; 14] = [
+pub(super) const ROUTES: [Route; 15] = [
     read("/api/v1/status", |method| on(method, api::status)),
     read("/api/v1/hosts", |method| on(method, api::hosts)),
     read("/api/v1/hosts/{name}", |method| on(method, api::host)),
@@ -46,6 +46,7 @@ pub(super) const ROUTES: [Route; 14] = [
     read("/api/v1/handshakes/stream", |method| on(method, stream::stream)),
     read("/api/v1/certificates", |method| on(method, api::certificates)),
     read("/api/v1/failures", |method| on(method, api::failures)),
+    read("/api/v1/cloudflare", |method| on(method, api::cloudflare)),
     read("/api/v1/openapi.json", |method| on(method, api::openapi)),
     ask("/api/v1/hosts/{name}/judge", |method| on(method, judge::judge)).with_certificates(),
     change("/api/v1/hosts/{name}/mode", |method| on(method, api::set_mode)),

@@ -26,6 +26,14 @@ impl Waiting {
         Self { terminal: io::stderr().is_terminal(), turn: 0, said: String::new(), said_at: None }
     }
 
+    /// What begins; said only where the line can be drawn over.
+    pub(super) fn begin(&mut self, text: &str) {
+        if self.terminal {
+            let _ = write!(io::stderr(), "{CLEAR}{} {}", SPINNER[self.turn], harmless(text));
+            let _ = io::stderr().flush();
+        }
+    }
+
     /// What is waited for, since when, and for how long at most.
     pub(super) fn say(&mut self, text: &str, waited: Duration, of: Duration) {
         let (waited, of) = (duration::spoken(waited), duration::spoken(of));

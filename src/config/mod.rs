@@ -1,6 +1,7 @@
 //! What the operator wrote: read once, every mistake reported at once, each at its place.
 
 mod admin;
+mod cloudflare;
 pub mod diff;
 pub mod edit;
 mod evidence;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::config::problem::{Place, SourceFile};
 use crate::evidence::readiness::Gate;
+use crate::fetch::Endpoint;
 use crate::hostname::{HostPattern, Hostname};
 use crate::policy::client_auth::Mode;
 use crate::upstream::address::Address;
@@ -34,6 +35,8 @@ pub struct Config {
     pub log: Log,
     pub limits: Limits,
     pub evidence: Evidence,
+    /// `None`: Cloudflare's side is not looked at.
+    pub cloudflare: Option<CloudflareWatch>,
     pub shutdown: Shutdown,
     /// Certificates that an explanation is to recognise: what each is called, and what it is.
     pub known_certificates: Vec<(String, Placed<KnownCertificate>)>,
@@ -274,6 +277,29 @@ pub struct Evidence {
     pub file: Option<Placed<PathBuf>>,
     /// How often the file is written, if anything changed.
     pub save: Duration,
+}
+
+/// The look at Cloudflare's side now and then.
+#[derive(Clone, Debug)]
+pub struct CloudflareWatch {
+    /// Names of zones, or their ids. Never empty.
+    pub zones: Vec<Placed<String>>,
+    /// Read at each look, so that it can be renewed.
+    pub token: Placed<TokenSource>,
+    /// From one look to the next.
+    pub every: Duration,
+    /// `None`: Cloudflare's own.
+    pub api: Option<Placed<Endpoint>>,
+    /// PEM bundle that the API's certificate must chain to. `None`: the system's roots.
+    pub ca: Option<Placed<PathBuf>>,
+}
+
+/// Where a token lies. Never the token itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TokenSource {
+    File(PathBuf),
+    /// `credential:NAME`: in the folder that systemd gives the service.
+    Credential(String),
 }
 
 /// The end of the process.

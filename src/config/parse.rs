@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::admin::{Unaddressed, Written, read_admin};
+use crate::config::cloudflare::read_cloudflare;
 use crate::config::evidence::{read_gate, read_known_certificates};
 use crate::config::host::read_host;
 use crate::config::model::*;
@@ -63,6 +64,7 @@ pub struct Draft {
     log: Log,
     limits: Limits,
     evidence: Evidence,
+    cloudflare: Option<CloudflareWatch>,
     shutdown: Shutdown,
     /// Of a host that says nothing else.
     gate: Gate,
@@ -93,6 +95,8 @@ impl Draft {
         if let Some(table) = root.take("evidence").and_then(|value| value.table()) {
             self.read_evidence(table);
         }
+        let cloudflare = root.take("cloudflare").and_then(|value| value.table());
+        self.cloudflare = cloudflare.and_then(|table| read_cloudflare(context, table));
         if let Some(mut table) = root.take("shutdown").and_then(|value| value.table()) {
             assign(&mut self.shutdown.drain, table.take("drain_seconds").and_then(|value| value.seconds(0.0..=DAY)));
             table.finish();
@@ -263,6 +267,7 @@ impl Draft {
             log: self.log,
             limits: self.limits,
             evidence: self.evidence,
+            cloudflare: self.cloudflare,
             shutdown: self.shutdown,
             known_certificates: self.known_certificates,
             cas: self.cas,

@@ -9,8 +9,9 @@ use super::error::RolloutError;
 use super::observed::{Observed, ObservedHostname};
 use super::plan::{self, Done};
 use super::seen::{Host, Sought};
-use super::step::{Step, StepName, StepState};
+use super::step::{Level, Step, StepName, StepState};
 use super::{associations, before, certificates, enforce, prove, settings};
+use crate::clock::Timestamp;
 use crate::cloudflare::UploadedCertificate;
 use crate::hostname::Hostname;
 
@@ -32,15 +33,26 @@ pub struct Outcome {
 /// Nothing could be read, so that nothing was begun.
 pub fn apply(ctx: &mut Context<'_>, desired: &Desired) -> Result<Outcome, RolloutError> {
     let observed = Observed::read(ctx.sources(), desired)?;
-    let mut walk = Walk { desired, observed, done: Done::default(), held_up: BTreeSet::new(), evidence_until: None };
+    let mut walk = Walk {
+        desired,
+        observed,
+        done: Done::default(),
+        told: BTreeSet::new(),
+        held_up: BTreeSet::new(),
+        evidence_until: None,
+    };
     let mut errors = Vec::new();
     let steps = plan::steps(desired, &walk.observed, &walk.done);
+    // What was so beforehand is no news.
+    steps.iter().filter(|step| step.state == StepState::Done).for_each(|step| walk.told.extend([key(step)]));
     if let Err(error) = walk.record_before(ctx, &steps) {
         return Ok(Outcome { steps, errors: vec![error] });
     }
     loop {
         let mut steps = plan::steps(desired, &walk.observed, &walk.done);
-        let Some(at) = steps.iter().position(|step| walk.is_next(step)) else {
+        let next = steps.iter().position(|step| walk.is_next(step));
+        walk.tell_what_is_done(ctx, &steps[..next.unwrap_or(steps.len())]);
+        let Some(at) = next else {
             walk.mark_failed(&mut steps);
             return Ok(Outcome { steps, errors });
         };
@@ -48,13 +60,10 @@ pub fn apply(ctx: &mut Context<'_>, desired: &Desired) -> Result<Outcome, Rollou
         ctx.progress.begins(step);
         let taken = walk.take(ctx, step).and_then(|()| walk.read_again(ctx, step));
         match taken {
-            Ok(()) => {
-                let is_now = plan::steps(desired, &walk.observed, &walk.done).swap_remove(at);
-                ctx.progress.ended(&is_now);
-            }
+            Ok(()) => {}
             Err(error) => {
                 let goes_on = matches!(&error, RolloutError::TimedOut { step: StepName::Seen | StepName::Enforce, .. });
-                walk.held_up.insert((step.name, step.subject.clone()));
+                walk.held_up.insert(key(step));
                 errors.push(error);
                 steps[at].state = StepState::Failed;
                 ctx.progress.ended(&steps[at]);
@@ -66,10 +75,17 @@ pub fn apply(ctx: &mut Context<'_>, desired: &Desired) -> Result<Outcome, Rollou
     }
 }
 
+/// What tells steps apart.
+fn key(step: &Step) -> (StepName, String) {
+    (step.name, step.subject.clone())
+}
+
 struct Walk<'a> {
     desired: &'a Desired,
     observed: Observed,
     done: Done,
+    /// What whoever watches knows to be done.
+    told: BTreeSet<(StepName, String)>,
     /// What did not come about.
     held_up: BTreeSet<(StepName, String)>,
     /// All hostnames together wait this long for their evidence.
@@ -91,11 +107,17 @@ impl Walk<'_> {
                     enforce::expect_trust(ctx, host, leaf)?;
                 }
             }
-            StepName::ZoneSetting => settings::ensure_tls_client_auth(ctx, step, true)?,
+            StepName::ZoneSetting => {
+                let since = ctx.origin.status()?.at;
+                settings::ensure_tls_client_auth(ctx, step, true)?;
+                if self.desired.level == Level::Global {
+                    self.all_show_it_since(since);
+                }
+            }
             StepName::ZoneLevel => {
                 let since = ctx.origin.status()?.at;
                 settings::ensure_zone_level(ctx, step, true)?;
-                self.desired.hostnames.iter().for_each(|hostname| self.done.associated(hostname, since));
+                self.all_show_it_since(since);
             }
             StepName::Associate => self.associate(ctx, step)?,
             StepName::PostQuantum => {
@@ -118,6 +140,10 @@ impl Walk<'_> {
         }
         self.done.add(step);
         Ok(())
+    }
+
+    fn all_show_it_since(&mut self, since: Timestamp) {
+        self.desired.hostnames.iter().for_each(|hostname| self.done.associated(hostname, since));
     }
 
     fn associate(&mut self, ctx: &mut Context<'_>, step: &Step) -> Result<(), RolloutError> {
@@ -188,6 +214,15 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Some come about while others are waited for.
+    fn tell_what_is_done(&mut self, ctx: &mut Context<'_>, steps: &[Step]) {
+        for step in steps.iter().filter(|step| step.state == StepState::Done) {
+            if self.told.insert(key(step)) {
+                ctx.progress.ended(step);
+            }
+        }
+    }
+
     fn read_again(&mut self, ctx: &Context<'_>, step: &Step) -> Result<(), RolloutError> {
         self.observed.read_again(ctx.sources(), self.desired, step)
     }
@@ -208,7 +243,7 @@ impl Walk<'_> {
 
     fn mark_failed(&self, steps: &mut [Step]) {
         for step in steps {
-            if self.held_up.contains(&(step.name, step.subject.clone())) {
+            if self.held_up.contains(&key(step)) {
                 step.state = StepState::Failed;
             }
         }

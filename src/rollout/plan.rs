@@ -310,3 +310,7 @@ pub(super) fn short(sha256: Fingerprint) -> String {
     let text = sha256.to_string();
     format!("sha256:{}…", &text[..16])
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -39,8 +39,8 @@ pub(super) fn prove(
     Err(RolloutError::GaveUp {
         what: format!("the proof for {hostname} at {address} failed, {}", found.join(", ")),
         next_step: format!(
-            "`originlock probe {address} --host {hostname}` tries more; `originlock observe {hostname}` lets everyone in \
-             again"
+            "if the origin is reached elsewhere, name its address with --origin-address; `originlock probe {address} \
+             --host {hostname}` tries more; `originlock observe {hostname}` lets everyone in again"
         ),
     })
 }

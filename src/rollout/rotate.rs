@@ -6,10 +6,13 @@ mod settled;
 
 pub use plan::{Plan, plan};
 
+use std::time::Duration;
+
 use super::apply::Outcome;
 use super::context::{Context, Look};
 use super::error::RolloutError;
 use super::journal::{Replaced, Rotation};
+
 use super::leaf::Leaf;
 use super::seen::{Host, Sought};
 use super::step::{Level, Step, StepName, StepState};
@@ -34,6 +37,9 @@ pub struct Wanted {
     pub add_ca: Option<String>,
     /// Whether the origin goes on to trust the CA of the old one.
     pub keep_old_ca: bool,
+    /// How long edges keep a connection open that they opened with the old certificate. It is judged anew when the CA goes,
+    /// so that the CA waits for its end.
+    pub drain: Duration,
 }
 
 impl Wanted {
@@ -87,7 +93,7 @@ fn take_one(
         StepName::Upload => plan.new = Some(certificates::ensure(ctx, step, wanted.collection(), &wanted.leaf)?),
         StepName::Associate => associate(ctx, plan, step)?,
         StepName::Seen => wait_until_seen(ctx, wanted, plan.item(&step.subject)?, step)?,
-        StepName::Unseen => settled::wait(ctx, wanted, plan.item(&step.subject)?, step)?,
+        StepName::Unseen => settled::wait(ctx, wanted, plan.item(&step.subject)?, step, ctx.patience.settle)?,
         StepName::Delete => return delete_old(ctx, wanted, plan, step),
         StepName::Distrust => return distrust(ctx, wanted, plan, step),
         // No step of this plan.
@@ -180,6 +186,9 @@ fn distrust(ctx: &mut Context<'_>, wanted: &Wanted, plan: &Plan, step: &Step) ->
     }
     if let Some(needs) = settled::needs(ctx, item)? {
         return Ok(Some(needs));
+    }
+    for item in plan.items.iter().filter(|item| !item.old.is_empty()) {
+        settled::wait(ctx, wanted, item, step, ctx.patience.settle.max(wanted.drain))?;
     }
     ctx.origin.change_trust(configured, &TrustRequest { dry_run: false, ..remove })?;
     expect_verified(ctx, wanted, configured, "`originlock observe` at once, then add its CA to the bundle again")?;

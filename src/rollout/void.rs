@@ -97,6 +97,23 @@ pub(super) fn restore(
     })
 }
 
+/// All associations of the zone; where the API cannot list them, those of the hostnames that were set up from here.
+pub(super) fn all(ctx: &Context<'_>) -> Result<Vec<Association>, RolloutError> {
+    if let Some(listed) = ctx.cloudflare.associations(&ctx.zone.id)? {
+        return Ok(listed);
+    }
+    let mut known = Vec::new();
+    for name in ctx.journal.entries().before.keys() {
+        let Ok(hostname) = Hostname::parse(name) else { continue };
+        if let Some(mut association) = ctx.cloudflare.association(&ctx.zone.id, &hostname)? {
+            // An older API does not always say it.
+            association.hostname.clone_from(name);
+            known.push(association);
+        }
+    }
+    Ok(known)
+}
+
 /// Whether it is as it was, deployed or on the way to it.
 pub(super) fn is_restored(association: &Association, before: &AssociationBefore) -> bool {
     let same = association.cert_id.as_ref() == Some(&before.cert_id) && association.enabled == Some(before.enabled);

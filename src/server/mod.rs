@@ -1,6 +1,7 @@
 //! The process: its workers, its admin side, and how it starts, reloads and ends.
 
 mod admin;
+mod cloudflare;
 pub mod demo;
 mod descriptors;
 mod error;
@@ -19,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use self::admin::{AdminThread, HealthChecks};
+use self::cloudflare::{FollowHandle, Known, Watch};
 pub use self::error::StartError;
 use self::keeper::{Keeper, SaveHandle};
 pub use self::reload::ReloadError;
@@ -70,6 +72,7 @@ pub struct Server {
     admin: AdminThread,
     recorder: RecorderThread,
     keeper: Keeper,
+    watch: Watch,
 }
 
 impl Server {
@@ -118,7 +121,9 @@ impl Server {
         let (checks, watched) = HealthChecks::new();
         checks.watch(&shared.current.load());
         let config = Arc::new(config);
-        let reloader = Reloader::new(path.clone(), Arc::clone(&config), ground, checks);
+        let (follow, asked) = FollowHandle::new();
+        let reloader = Reloader::new(path.clone(), Arc::clone(&config), ground, checks, follow.clone());
+        let known = Arc::new(Known::new(Arc::clone(&metrics)));
         let confirmations = Arc::new(Confirmations::default());
         let listeners = Arc::new(OnceLock::new());
         let view: Arc<dyn View> = Arc::new(Telling {
@@ -128,6 +133,7 @@ impl Server {
             started_at: shared.clock.now(),
             listeners: Arc::clone(&listeners),
             confirmations: Arc::clone(&confirmations),
+            cloudflare: Arc::clone(&known),
         });
         let walk = Walk::new(Arc::clone(&shared), Arc::clone(&view), reloader, Arc::clone(&listeners), confirmations);
         let state = AdminState {
@@ -143,12 +149,14 @@ impl Server {
             clock: shared.clock.clone(),
             bounds: Bounds::default(),
         };
+        let view = Arc::clone(walk.view());
         let admin = AdminThread::start(&config, state, watched)?;
         let (workers, addresses) = worker::start_all(&config, &shared, &stages)?;
         let addresses = listeners.get_or_init(|| addresses).clone();
+        let watch = Watch::start(follow, asked, view, known, shared.clock.clone()).map_err(StartError::Thread)?;
         readiness.set(ReadyState::Ready);
         let drain_limit = config.shutdown.drain;
-        Ok(Self { shared, walk, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper })
+        Ok(Self { shared, walk, readiness, addresses, drain_limit, stages, workers, admin, recorder, keeper, watch })
     }
 
     /// Where it listens, with real ports.
@@ -214,6 +222,7 @@ impl Server {
             stages: self.stages.clone(),
             drain_limit: self.drain_limit,
             evidence: self.keeper.handle(),
+            watch: self.watch.handle(),
         }
     }
 
@@ -223,6 +232,7 @@ impl Server {
         self.admin.join();
         self.recorder.finish();
         self.keeper.finish();
+        self.watch.finish();
         cut
     }
 }
@@ -235,12 +245,14 @@ pub struct Ending {
     stages: Stages,
     drain_limit: Duration,
     evidence: SaveHandle,
+    watch: FollowHandle,
 }
 
 impl Ending {
     /// See [`Server::drain`].
     pub fn drain(&self) {
         self.walk.end();
+        self.watch.stop();
         self.readiness.set(ReadyState::Draining);
         self.stages.enter(Stage::Drain(self.drain_limit));
         // Draining may take longer than whoever stops us has patience.

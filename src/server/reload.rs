@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::admin::HealthChecks;
+use super::cloudflare::FollowHandle;
 use super::{descriptors, evidence};
 use crate::config::file;
 use crate::config::model::Config;
@@ -37,11 +38,20 @@ pub struct Reloader {
     in_force: Arc<Config>,
     ground: Ground,
     checks: HealthChecks,
+    /// Has Cloudflare's side looked at.
+    watch: FollowHandle,
 }
 
 impl Reloader {
-    pub fn new(path: PathBuf, in_force: Arc<Config>, ground: Ground, checks: HealthChecks) -> Self {
-        Self { path, in_force, ground, checks }
+    pub fn new(
+        path: PathBuf,
+        in_force: Arc<Config>,
+        ground: Ground,
+        checks: HealthChecks,
+        watch: FollowHandle,
+    ) -> Self {
+        watch.follow(in_force.cloudflare.as_ref());
+        Self { path, in_force, ground, checks, watch }
     }
 
     /// What the snapshot in force was built from.
@@ -88,6 +98,7 @@ impl Reloader {
         warn_of_overflow(&self.ground.metrics);
         info!(originlock.config.generation = generation, originlock.by = by, "configuration reloaded");
         self.in_force = Arc::new(config);
+        self.watch.follow(self.in_force.cloudflare.as_ref());
         ReloadReport { generation, warnings: warnings.iter().map(ToString::to_string).chain(fixed).collect() }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
+use super::cloudflare::Known;
 use super::walk::Confirmations;
 use crate::admin::control::View;
 use crate::clock::Timestamp;
@@ -18,8 +19,8 @@ use crate::evidence::ledger::{Ledger, Span};
 use crate::evidence::network::Network;
 use crate::evidence::readiness::{Case, Gate, Readiness, TrustFacts, named};
 use crate::evidence::report::{
-    CertificateReport, CertificateRole, CertificatesReport, EvidenceReport, FailureReport, FailuresReport, HostDetail,
-    HostReport, HostsReport, JudgeReport, SourceReport, StatusReport, TrustReport,
+    CertificateReport, CertificateRole, CertificatesReport, CloudflareReport, EvidenceReport, FailureReport,
+    FailuresReport, HostDetail, HostReport, HostsReport, JudgeReport, SourceReport, StatusReport, TrustReport,
 };
 use crate::evidence::tally::Evidence;
 use crate::evidence::window::MIN_WINDOW;
@@ -46,6 +47,7 @@ pub struct Telling {
     /// Filled in once the listeners are bound.
     pub listeners: Arc<OnceLock<Vec<SocketAddr>>>,
     pub confirmations: Arc<Confirmations>,
+    pub cloudflare: Arc<Known>,
 }
 
 /// One host and what it rests on, at one moment.
@@ -134,6 +136,10 @@ impl View for Telling {
         let mut failures: Vec<_> = asked.flat_map(|host| self.see(host, None, at).failures(&recogniser)).collect();
         failures.sort_by_key(|failure| std::cmp::Reverse(failure.last.at));
         FailuresReport { at, failures }
+    }
+
+    fn cloudflare(&self) -> CloudflareReport {
+        self.cloudflare.report()
     }
 
     fn judge(&self, name: &str, chain: &[CertificateDer<'_>]) -> Option<JudgeReport> {

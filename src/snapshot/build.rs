@@ -9,7 +9,7 @@ use super::caution::Caution;
 use super::files::{self, Files};
 use super::host::Host;
 use super::upstream;
-use crate::config::model::{self, Ca, CertificateFiles, Config, KnownCertificate, Limits, Placed};
+use crate::config::model::{self, Ca, CertificateFiles, Config, KnownCertificate, Limits, Placed, TokenSource};
 use crate::config::problem::Problems;
 use crate::evidence::known::KnownCertificates;
 use crate::evidence::network::Networks;
@@ -87,6 +87,7 @@ pub fn draft(config: &Config, ground: &Ground, previous: Option<&Snapshot>) -> R
     let admin = config.admin.as_ref().map(|admin| builder.admin(admin, &cas)).unwrap_or_default();
     let networks = builder.networks(config);
     let known = builder.known_certificates(config);
+    builder.cloudflare_token(config);
     let problems = builder.problems;
     if problems.has_errors() {
         ground.metrics.discard_hosts();
@@ -137,6 +138,13 @@ impl<'a> Builder<'a> {
     fn networks(&mut self, config: &Config) -> Networks {
         let path = config.evidence.cloudflare_ranges.as_ref();
         path.and_then(|path| files::ranges(path, &mut self.problems)).unwrap_or_default()
+    }
+
+    /// A credential is the service manager's, and this may not be the service.
+    fn cloudflare_token(&mut self, config: &Config) {
+        if let Some(Placed { value: TokenSource::File(path), place }) = config.cloudflare.as_ref().map(|it| &it.token) {
+            files::later_token(&Placed { value: path.clone(), place: place.clone() }, &mut self.problems);
+        }
     }
 
     fn load_cas(&mut self, config: &Config) -> BTreeMap<String, LoadedCa> {

@@ -122,6 +122,17 @@ pub(super) fn token(path: &Placed<PathBuf>, problems: &mut Problems) -> Option<T
     Some(TokenDigest::of(token))
 }
 
+/// Looks at the file of a token that is read later, and by others: nobody is kept from serving by it.
+pub(super) fn later_token(path: &Placed<PathBuf>, problems: &mut Problems) {
+    let shown = path.value.display();
+    if let Err(error) = fs::metadata(&path.value) {
+        let message = format!("{shown}: cannot be read: {error}; Cloudflare's side is not looked at without it");
+        problems.warning(&path.place, message, "put a token that may only read there; it is looked for at each look");
+        return;
+    }
+    warn_if_readable_by_others(path, &format!("{shown}: every user of this machine may read the token"), problems);
+}
+
 /// The revocation lists of a file, PEM or DER; `None` after a report.
 pub(super) fn revocation_lists(path: &Placed<PathBuf>, problems: &mut Problems) -> Option<Vec<Vec<u8>>> {
     let bytes = read(path, problems)?;

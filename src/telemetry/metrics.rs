@@ -13,6 +13,7 @@ use crate::evidence::ledger::Ledger;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::{Decision, Verdict};
 
+mod cloudflare;
 mod denial;
 mod evidence;
 mod host;
@@ -21,6 +22,8 @@ mod refusal;
 mod register;
 mod shed;
 
+use cloudflare::CloudflareGauges;
+pub use cloudflare::CloudflareSeen;
 pub use denial::AdminDenial;
 use evidence::EvidenceGauges;
 use host::HandshakeCounters;
@@ -65,6 +68,7 @@ pub struct Metrics {
     panics: IntCounter,
     evidence_saves: IntCounterVec,
     evidence: EvidenceGauges,
+    cloudflare: CloudflareGauges,
     process: ProcessGauges,
     per_host_series: usize,
     /// Held while series come, go and are rendered, so that no scrape sees a half-done reload.
@@ -248,6 +252,7 @@ impl Metrics {
             panics: counter(r, "originlock_panics_total", "Connections that ended in a panic, which is a bug."),
             evidence_saves,
             evidence: EvidenceGauges::new(r),
+            cloudflare: CloudflareGauges::new(r),
             process: ProcessGauges::new(r),
             per_host_series,
             hosts: Mutex::default(),
@@ -360,6 +365,17 @@ impl Metrics {
     /// Counts an attempt to write evidence to the disk.
     pub fn evidence_saved(&self, success: bool) {
         label(&self.evidence_saves, &[if success { "success" } else { "failure" }]).inc();
+    }
+
+    /// Replaces all that is said about Cloudflare's side.
+    pub fn set_cloudflare(&self, seen: CloudflareSeen<'_>) {
+        let _no_scrape_between = self.lock();
+        self.cloudflare.show(seen);
+    }
+
+    /// Counts a look at a zone that came to nothing.
+    pub fn cloudflare_check_failed(&self) {
+        self.cloudflare.failed();
     }
 
     /// Counts log lines or records that were dropped.

@@ -1,5 +1,6 @@
 //! The way back: the origin first, then Cloudflare's side to what was there before, whatever gets in between.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use originlock::hostname::Hostname;
@@ -10,7 +11,7 @@ use originlock::rollout::rollback::{self, Wanted};
 use originlock::rollout::step::{Level, Step, StepName, StepState};
 use serde_json::Value;
 
-use crate::cloudflare::{Association, Delay, Fault, Settings, VoidEcho, VoidRead, Zone};
+use crate::cloudflare::{Association, Delay, Effect, Fault, Settings, VoidEcho, VoidRead, Zone};
 use crate::support::aop::{Aop, SHOP, WWW, ZONE, cloudflare, leaf, origin, zone};
 use crate::support::{HostSetup, PATIENCE};
 
@@ -201,5 +202,70 @@ fn the_zones_own_certificate_and_the_shared_one_are_taken_back_too() {
         assert!(outcome.errors.is_empty(), "{level:?}: {outcome:#?}");
         assert_eq!(aop.mode(SHOP), Mode::Observe);
         assert_eq!(written(&aop), before, "{level:?}");
+    }
+}
+
+#[test]
+fn in_an_emergency_the_origin_is_opened_without_cloudflare_and_without_a_token() {
+    let (aop, _) = enforced(zone(), |_| {});
+    let asked = aop.fake.requests().len();
+    std::fs::remove_file(aop.path("token")).expect("it is there");
+    let said = aop.run("rollback", &["--origin-only", "--yes"]).expect(0);
+    assert!(said.contains("enforce → observe"), "{said}");
+    assert_eq!((aop.mode(SHOP), aop.mode(WWW)), (Mode::Observe, Mode::Observe));
+    assert_eq!(aop.fake.requests().len(), asked, "Cloudflare is not asked");
+}
+
+#[test]
+fn while_cloudflares_api_is_down_the_origin_is_opened_and_what_is_left_is_said() {
+    let (aop, before) = enforced(zone(), |_| {});
+    aop.fake.fault(Fault::anywhere().always().close());
+    let said = aop.run("rollback", &["--yes"]).expect(1);
+    assert!(said.contains("left to do: void, delete"), "{said}");
+    assert_eq!((aop.mode(SHOP), aop.mode(WWW)), (Mode::Observe, Mode::Observe));
+    aop.fake.clear_faults();
+    let said = aop.run("rollback", &["--yes", "--poll", "20ms", "-o", "json"]).expect(0);
+    let report: Value = serde_json::from_str(&said).expect("one document");
+    assert_eq!((&report["ended"], &report["left"]), (&"done".into(), &Value::Array(Vec::new())));
+    assert_eq!(written(&aop), before);
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_without_yes_nobody_is_taken_by_surprise() {
+    let (aop, _) = enforced(zone(), |_| {});
+    let writes = aop.fake.writes();
+    let said = aop.run("rollback", &["--dry-run"]).expect(0);
+    assert!(said.contains("enforce → observe") && said.contains("void shop.example.com: enabled with"), "{said}");
+    aop.run("rollback", &[]).expect(2);
+    assert_eq!((aop.fake.writes(), aop.mode(SHOP)), (writes, Mode::Enforce));
+}
+
+#[test]
+fn killed_before_and_after_each_change_it_ends_the_same() {
+    let hostnames = "/zones/*/origin_tls_client_auth/hostnames";
+    let changes = [
+        ("PUT", hostnames.to_owned()),
+        ("PATCH", "/zones/*/settings/tls_client_auth".to_owned()),
+        ("DELETE", format!("{hostnames}/certificates/*")),
+    ];
+    for (method, path) in &changes {
+        for applied in [false, true] {
+            let case = format!("{method} {path}, applied: {applied}");
+            let (aop, before) = enforced(zone(), |_| {});
+            let already = aop.fake.count(method, path);
+            let fault = Fault::on(method, path);
+            aop.fake.fault(if applied { fault.applied() } else { fault }.effect(Effect::Hang));
+            let mut command = aop.program("rollback", &["--yes", "--poll", "20ms"]);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+            aop.fake.wait_until(&case, |state| {
+                state.log.iter().filter(|request| request.is(method, path)).count() > already
+            });
+            child.kill().expect("it is ours");
+            child.wait().expect("it ends");
+            aop.fake.clear_faults();
+            aop.run("rollback", &["--yes", "--poll", "20ms"]).expect(0);
+            assert_eq!(written(&aop), before, "{case}");
+            assert_eq!(aop.mode(SHOP), Mode::Observe, "{case}");
+        }
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::certificates::Shape;
+use originlock::pki::LeafOptions;
+
+use crate::cloudflare::{Fake, Zone};
+use crate::support::certificates::{Shape, good};
 use crate::support::program::{Ran, ask, run};
 use crate::support::prometheus::{Prometheus, instance};
 use crate::support::world::{Builder, wait_until};
@@ -149,7 +152,18 @@ fn the_shipped_alert_rules_are_right_and_every_one_has_its_cases() {
 
 #[test]
 fn the_shipped_rules_and_the_dashboard_ask_for_what_a_proxy_exports() {
-    let world = builder().crl("ours", &pki().crl()).host(HostSetup::new(SHOP).observe("ours")).start();
+    // Something at Cloudflare that does not fit: a certificate that lies there for nothing.
+    let leaf = pki().ours.issue(&LeafOptions::client("unused", good())).expect("a leaf");
+    let fake = Fake::builder().zone(Zone::new("example.com").certificate(&leaf)).start();
+    let cloudflare =
+        format!("[cloudflare]\nzones = [\"example.com\"]\ntoken = \"api.token\"\napi = \"{}\"\n", fake.base_url());
+    let world = builder()
+        .tables(&cloudflare)
+        .file("api.token", &fake.token())
+        .crl("ours", &pki().crl())
+        .host(HostSetup::new(SHOP).observe("ours"))
+        .start();
+    wait_until("it is found", || world.metrics().contains("\noriginlock_cloudflare_findings{"));
     visit(&world, "127.0.1.1", Some(Shape::P256));
     visit(&world, "127.0.1.1", None);
     let prometheus = Prometheus::of(&[&world]);

@@ -3,6 +3,7 @@
 import { get, post, Problem, takeTokenFromAddress } from "./api.js";
 import { ChangeDialog, problem, TokenDialog } from "./change.js";
 import { h, renew } from "./dom.js";
+import { lookedAt, zones } from "./cloudflare.js";
 import { Feed } from "./feed.js";
 import { count, countdown, daysLeft, learnTime, now, number, sentence, span, time, URGENT_DAYS } from "./format.js";
 import { blank, columnHead, estate, matching, needsAttention, PAGE_ROWS, rows } from "./hosts.js";
@@ -22,6 +23,7 @@ const state = {
   hosts: null,
   failures: null,
   certificates: null,
+  cloudflare: null,
   details: new Map(),
   open: new Set(),
   spans: new Map(),
@@ -76,6 +78,7 @@ async function ask() {
     state.hosts = (await get("hosts")).hosts;
     if (aside || state.view === "failures") state.failures = (await get("failures")).failures;
     if (aside || state.view === "certificates") state.certificates = (await get("certificates")).certificates;
+    if (aside) state.cloudflare = await get("cloudflare");
     if (aside) state.askedAside = performance.now();
     await askForDetails();
     state.trouble = null;
@@ -141,10 +144,11 @@ function draw() {
 
 function drawHosts() {
   if (!state.hosts) return;
-  const fitting = matching(state.hosts, state.filter, state.stage);
+  const fitting = matching(state.hosts, state);
   const left = fitting.length - state.shown;
-  const attention = state.hosts.filter(needsAttention).length;
-  renew(element("estate"), estate(state.hosts, state.stage));
+  const attention = state.hosts.filter((host) => needsAttention(host, state)).length;
+  renew(element("estate"), estate(state.hosts, state));
+  renew(element("zones"), zones(state.hosts, state.cloudflare));
   element("attention").setAttribute("aria-pressed", String(state.stage === "attention"));
   renew(element("attention"), `Needs a look: ${number(attention)}`);
   renew(element("host-count"), fitting.length === state.hosts.length ? count(fitting.length, "host") : `${number(fitting.length)} of ${count(state.hosts.length, "host")}`);
@@ -209,6 +213,7 @@ function drawProcess() {
     ["Listens on", status.listeners.join(", ")],
     ["Configuration", [h("span", { class: "machine" }, status.config), `, number ${number(status.generation)}`]],
     ["Cloudflare’s ranges", `${count(networks.ranges, "range")}, ${networks.source}${networks.dated ? `, of ${networks.dated}` : ""}`],
+    ["Cloudflare’s side", lookedAt(state.cloudflare)],
     ["Evidence", status.evidence_file ? h("span", { class: "machine" }, status.evidence_file) : h("span", { class: "warn" }, "not kept in a file: a restart forgets it")],
   ];
   renew(element("process"), list.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));

@@ -1,6 +1,7 @@
 // One hostname, opened: may it be enforced, what speaks for it, whom would it cut off.
 
 import { charts } from "./chart.js";
+import { findingsPart } from "./cloudflare.js";
 import { certificateTable, failureList } from "./lists.js";
 import { h } from "./dom.js";
 import { count, countdown, expiry, number, sentence, time } from "./format.js";
@@ -9,7 +10,7 @@ import { count, countdown, expiry, number, sentence, time } from "./format.js";
 export function details(host, loaded, state) {
   if (loaded instanceof Error) return h("p", { class: "trouble" }, `The details cannot be loaded: ${loaded.message} Trying again.`);
   return [
-    h("div", { class: "columns" }, h("div", { class: "left" }, readiness(host), actions(host), facts(host)), h("div", { class: "right" }, evidence(host, loaded, state))),
+    h("div", { class: "columns" }, h("div", { class: "left" }, readiness(host), findingsPart(host, state.cloudflare), actions(host), facts(host)), h("div", { class: "right" }, evidence(host, loaded, state))),
     loaded ? [outsiders(loaded), failures(loaded), byName(loaded), certificates(loaded)] : null,
   ];
 }

@@ -1,5 +1,6 @@
 // All hostnames: how far the whole estate has walked, and one light row each. Details are loaded when a row is opened.
 
+import { findingNote, findingsOf } from "./cloudflare.js";
 import { h, svg } from "./dom.js";
 import { count, countdown, daysLeft, expiry, number, sentence, span, time, URGENT_DAYS } from "./format.js";
 import { details } from "./host.js";
@@ -20,10 +21,11 @@ const failed = (network) => network.handshakes - network.verified;
 const isReady = (host) => host.mode === "observe" && host.readiness.ready;
 
 /** What somebody should look at: a decision to take, or something that breaks soon or already does. */
-export function needsAttention(host) {
+export function needsAttention(host, { cloudflare }) {
   const days = daysLeft(host.certificate_not_after);
   return (
     Boolean(host.confirm_by) ||
+    findingsOf(host, cloudflare).length > 0 ||
     isReady(host) ||
     (days !== null && days < URGENT_DAYS) ||
     (host.mode !== "off" && failed(host.evidence.cloudflare) > 0) ||
@@ -40,18 +42,18 @@ const inStage = {
 };
 
 /** The whole estate on one line; each station is a filter. */
-export function estate(hosts, stage) {
+export function estate(hosts, state) {
   return h(
     "ol",
     { class: "estate", "aria-label": "The walk of all hostnames" },
     STAGES.map(({ key, label, hint }) => {
-      const here = hosts.filter(inStage[key]).length;
+      const here = hosts.filter((host) => inStage[key](host, state)).length;
       return h(
         "li",
         { class: `stage ${key}${here ? "" : " none"}` },
         h(
           "button",
-          { type: "button", "data-do": "stage", "data-stage": key, "aria-pressed": String(stage === key) },
+          { type: "button", "data-do": "stage", "data-stage": key, "aria-pressed": String(state.stage === key) },
           h("span", { class: "mark", "aria-hidden": "true" }),
           h("span", { class: "figure" }, number(here)),
           h("span", { class: "label" }, label),
@@ -62,10 +64,10 @@ export function estate(hosts, stage) {
   );
 }
 
-export function matching(hosts, filter, stage) {
-  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+export function matching(hosts, state) {
+  const words = state.filter.toLowerCase().split(/\s+/).filter(Boolean);
   const has = (host, word) => host.names.some((name) => name.toLowerCase().includes(word)) || host.mode === word;
-  return hosts.filter((host) => (!stage || inStage[stage](host)) && words.every((word) => has(host, word)));
+  return hosts.filter((host) => (!state.stage || inStage[state.stage](host, state)) && words.every((word) => has(host, word)));
 }
 
 /** The rows. */
@@ -90,7 +92,7 @@ function row(host, state) {
       ),
       h("div", { class: "walks" }, walk(host), h("span", { class: "mode" }, host.mode)),
       evidence(host),
-      h("div", { class: "verdict" }, open ? null : [h("div", {}, verdict(host), certificateNote(host)), nextStep(host)]),
+      h("div", { class: "verdict" }, open ? null : [h("div", {}, verdict(host), certificateNote(host), findingNote(host, state.cloudflare)), nextStep(host)]),
     ),
     h("div", { class: "details", id, hidden: !open }, open && details(host, state.details.get(host.name), state)),
   );

@@ -104,6 +104,10 @@ impl View for Stub {
         FailuresReport { at: NOW, failures: Vec::new() }
     }
 
+    fn cloudflare(&self) -> CloudflareReport {
+        CloudflareReport::default()
+    }
+
     fn judge(&self, name: &str, chain: &[CertificateDer<'_>]) -> Option<JudgeReport> {
         let summary = CertificateSummary::read(chain.first()?);
         self.first_name(name).map(|host| JudgeReport {

@@ -58,7 +58,7 @@ struct Report<'a> {
 pub(super) fn run(arguments: &ApplyArguments) -> anyhow::Result<Ended> {
     let ApplyArguments { wanted, yes, dry_run, .. } = arguments;
     let (desired, leaf) = wanted.desired(Clock::System.now())?;
-    let before = Before::look(wanted, desired, Right::Change)?;
+    let before = Before::look(wanted, desired, wanted.origin.find(Right::Change)?)?;
     let Some(zone) = before.preflight.zone.clone().filter(|_| before.preflight.is_passed() && !dry_run) else {
         return blocked(&before, wanted.output, *dry_run);
     };

@@ -52,16 +52,16 @@ pub(super) struct Before {
 pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<Ended> {
     let wanted = &arguments.wanted;
     let (desired, _) = wanted.desired(Clock::System.now())?;
-    // Whether the origin may be changed shows only with the token that `apply` will use.
-    let before = Before::look(wanted, desired, Right::Change)?;
+    // Who may only look can plan, too.
+    let proxy = wanted.origin.find(Right::Change).or_else(|_| wanted.origin.find(Right::Read))?;
+    let before = Before::look(wanted, desired, proxy)?;
     before.print(wanted.output)?;
     Ok(before.ended())
 }
 
 impl Before {
-    pub(super) fn look(wanted: &WantedArguments, desired: Desired, right: Right) -> anyhow::Result<Self> {
-        let cloudflare = wanted.cloudflare.cloudflare()?.with_notice(|wait| eprintln!("originlock: {wait}"));
-        let proxy = wanted.origin.find(right)?;
+    pub(super) fn look(wanted: &WantedArguments, desired: Desired, proxy: RunningProxy) -> anyhow::Result<Self> {
+        let cloudflare = wanted.cloudflare.cloudflare()?;
         let folder = state::folder(wanted.state.as_deref())?;
         let zone = wanted.cloudflare.zone.as_deref();
         let entries = |zone: &crate::cloudflare::Zone| Journal::peek(&folder, &zone.id);

@@ -9,7 +9,6 @@ use crate::cli::paper::Paper;
 use crate::cli::progress::Waiting;
 use crate::rollout::progress::Progress;
 use crate::rollout::step::{Check, Step};
-use crate::telemetry::escape::harmless;
 
 /// Tells whoever sits at the terminal, or reads the log.
 pub(super) struct Told {
@@ -37,7 +36,7 @@ impl Progress for Told {
     fn checked(&mut self, _: &Check) {}
 
     fn begins(&mut self, step: &Step) {
-        self.waiting.say(&format!("{} {}", step.name.label(), step.subject), Duration::ZERO, Duration::ZERO);
+        self.waiting.begin(&format!("{} {}", step.name.label(), step.subject));
     }
 
     fn waits(&mut self, step: &Step, what: &str, since: Duration, limit: Duration) {
@@ -49,6 +48,6 @@ impl Progress for Told {
     }
 
     fn notes(&mut self, text: &str) {
-        self.line(&format!("    {}\n", harmless(text)));
+        self.line(&Paper::of_stdout().paragraph("    ", text));
     }
 }

@@ -41,6 +41,9 @@ pub(super) struct RotateArguments {
     /// For how long edges must not have shown the old certificate before it goes
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     settle: Duration,
+    /// How long edges keep connections open that they opened with the old certificate: its CA is trusted until then
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration::parse)]
+    drain: Duration,
     #[command(flatten)]
     cloudflare: CloudflareArguments,
     #[command(flatten)]
@@ -71,6 +74,7 @@ pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
         },
         add_ca: arguments.add_ca.as_ref().map(read).transpose()?,
         keep_old_ca: arguments.keep_old_ca,
+        drain: arguments.drain,
         leaf: found.leaf.clone(),
         hostnames: hostnames.clone(),
     };

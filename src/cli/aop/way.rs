@@ -131,7 +131,8 @@ impl WayArguments {
             writeln!(out, "{} {}", paper.paint(RED, "✗"), lines.join("\n"))?;
         }
         for sentence in &left {
-            write!(out, "{} {}", paper.paint(YELLOW, "!"), paper.paragraph("", sentence))?;
+            let paragraphs = sentence.lines().map(|line| paper.paragraph("  ", line.trim_start())).collect::<String>();
+            write!(out, "{} {}", paper.paint(YELLOW, "!"), paragraphs.trim_start())?;
         }
         if !errors.is_empty() {
             writeln!(out, "  everything done so far stays; the same command goes on from there")?;

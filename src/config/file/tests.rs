@@ -126,7 +126,7 @@ fn every_mistake_has_its_line_and_its_remedy() {
         (
             main("shiny = 1"),
             &[
-                "o.toml:1: unknown key `shiny`; known here: include, workers, listener, admin, log, limits, evidence, shutdown, readiness, known_certificates, default_host, ca, host",
+                "o.toml:1: unknown key `shiny`; known here: include, workers, listener, admin, log, limits, evidence, cloudflare, shutdown, readiness, known_certificates, default_host, ca, host",
             ][..],
         ),
         (
@@ -372,7 +372,7 @@ fn every_mistake_has_its_line_and_its_remedy() {
         (
             main("identity_headers = 1"),
             &[
-                "o.toml:1: unknown key `identity_headers`; known here: include, workers, listener, admin, log, limits, evidence, shutdown, readiness, known_certificates, default_host, ca, host",
+                "o.toml:1: unknown key `identity_headers`; known here: include, workers, listener, admin, log, limits, evidence, cloudflare, shutdown, readiness, known_certificates, default_host, ca, host",
             ][..],
         ),
     ] {

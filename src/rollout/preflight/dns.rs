@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use super::token::Readings;
 use super::{Asking, Finding};
 use crate::cloudflare::{Dns, Routing};
+use crate::hostname::Hostname;
 use crate::rollout::step::Check;
 
 pub(super) fn look(asking: &Asking<'_>, readings: &Readings) -> Vec<Check> {
@@ -13,7 +14,7 @@ pub(super) fn look(asking: &Asking<'_>, readings: &Readings) -> Vec<Check> {
     for (hostname, dns) in &readings.dns {
         match dns {
             Ok(dns) => {
-                checks.push(routing(dns).of("dns", hostname.as_str()));
+                checks.push(routing(dns, hostname).of("dns", hostname.as_str()));
                 checks.extend(address(dns, &own).map(|finding| finding.of("dns_address", hostname.as_str())));
             }
             Err(error) => checks.push(Finding::unread(error).of("dns", hostname.as_str())),
@@ -22,10 +23,11 @@ pub(super) fn look(asking: &Asking<'_>, readings: &Readings) -> Vec<Check> {
     checks
 }
 
-fn routing(dns: &Dns) -> Finding {
+fn routing(dns: &Dns, hostname: &Hostname) -> Finding {
     let name = &dns.name;
     match dns.routing {
-        Routing::Proxied => Finding::holds(format!("{name} is proxied")),
+        Routing::Proxied if name == hostname.as_str() => Finding::holds("proxied"),
+        Routing::Proxied => Finding::holds(format!("proxied, by the record of {name}")),
         Routing::DnsOnly => Finding::fails(
             format!("{name} is DNS only: visitors come straight to the origin, and one that enforces refuses them"),
             "switch the record to proxied (orange cloud) in DNS > Records",
@@ -76,9 +78,9 @@ fn address(dns: &Dns, own: &Own) -> Option<Finding> {
     };
     let told = addresses.join(", ");
     (!addresses.is_empty()).then(|| match is_own {
-        true => Finding::holds(format!("{} leads to this origin, at {told}", dns.name)),
+        true => Finding::holds(format!("leads to this origin, at {told}")),
         false => Finding::warns(
-            format!("{} leads to {told}: {whose}", dns.name),
+            format!("leads to {told}: {whose}"),
             "that is well behind NAT or a load balancer; --origin-address names what Cloudflare should connect to",
         ),
     })

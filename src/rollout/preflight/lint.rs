@@ -35,8 +35,8 @@ pub(super) fn lint(leaf: &Leaf, now: Timestamp) -> Vec<Finding> {
         ));
     }
     if found.is_empty() {
-        let CertificateFields { subject, not_after, key, .. } = fields;
-        found.push(Finding::holds(format!("{} {subject}, {key}, good until {not_after}", short(leaf.sha256()))));
+        let CertificateFields { not_after, key, .. } = fields;
+        found.push(Finding::holds(format!("{}, {key}, good until {not_after}", short(leaf.sha256()))));
     }
     found
 }

@@ -11,7 +11,7 @@ use crate::rollout::journal::{AssociationBefore, Entries, Upload};
 use crate::rollout::plan::short;
 use crate::rollout::release::{self, Release};
 use crate::rollout::step::{Level, Step, StepName, StepState};
-use crate::rollout::void::{is_restored, is_there};
+use crate::rollout::void::{self, is_restored, is_there};
 
 /// The steps back, in their order.
 #[derive(Clone, Debug)]
@@ -42,8 +42,8 @@ struct Observed<'a> {
     entries: &'a Entries,
     zone: &'a str,
     associations: BTreeMap<Hostname, Option<Association>>,
-    /// Of all hostnames; `None`: they cannot be listed.
-    all: Option<Vec<Association>>,
+    /// Of all hostnames that are known.
+    all: Vec<Association>,
     /// Of the collection of the level.
     certificates: Vec<UploadedCertificate>,
     tls_client_auth: Option<bool>,
@@ -145,14 +145,14 @@ impl<'a> Observed<'a> {
     fn read(ctx: &'a Context<'_>, wanted: &'a Wanted) -> Result<Self, RolloutError> {
         let (cloudflare, zone) = (ctx.cloudflare, &ctx.zone.id);
         let mut associations = BTreeMap::new();
-        let mut all = None;
+        let mut all = Vec::new();
         let mut certificates = Vec::new();
         match wanted.level {
             Level::Hostname => {
                 for hostname in &wanted.hostnames {
                     associations.insert(hostname.clone(), cloudflare.association(zone, hostname)?);
                 }
-                all = cloudflare.associations(zone)?;
+                all = void::all(ctx)?;
                 certificates = cloudflare.certificates(zone, Collection::Hostname)?;
                 read_unlisted(ctx, Collection::Hostname, &mut certificates)?;
             }
@@ -265,15 +265,15 @@ impl<'a> Observed<'a> {
         let refers = |association: &Association| association.cert_id.as_ref() == Some(id) && is_there(association);
         let here = self.associations.values().flatten().any(refers);
         let ours = self.upload_of(certificate).is_some_and(|upload| !upload.was_there);
-        if !here && !ours && !(self.wanted.level == Level::Zone && self.wanted.delete_certificate) {
+        let asked_for = self.wanted.level == Level::Zone && self.wanted.delete_certificate;
+        if !(here || ours || asked_for) {
             return None;
         }
         let collection = match self.wanted.level {
             Level::Zone => Collection::Zone,
             Level::Hostname | Level::Global => Collection::Hostname,
         };
-        let others: Vec<_> =
-            self.all.iter().flatten().filter(|other| refers(other) && !self.is_wanted(other)).collect();
+        let others: Vec<_> = self.all.iter().filter(|other| refers(other) && !self.is_wanted(other)).collect();
         // An upload that was not for these hostnames.
         if !here && !others.is_empty() {
             return None;

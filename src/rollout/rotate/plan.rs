@@ -17,6 +17,7 @@ use crate::rollout::journal::Replaced;
 use crate::rollout::plan::short;
 use crate::rollout::seen::Host;
 use crate::rollout::step::{Level, Step, StepName, StepState};
+use crate::rollout::void;
 use crate::x509::{CertificateSummary, Fingerprint};
 
 /// The steps of a rotation, in their order.
@@ -71,7 +72,7 @@ pub(super) fn used_by_others(
     if wanted.level == Level::Zone {
         return Ok(None);
     }
-    let all = ctx.cloudflare.associations(&ctx.zone.id)?.unwrap_or_default();
+    let all = void::all(ctx)?;
     let is_other = |association: &&Association| {
         let refers = association.cert_id.as_ref() == Some(id) && association.enabled.is_some();
         let named = |hostname: &Hostname| hostname.as_str().eq_ignore_ascii_case(&association.hostname);

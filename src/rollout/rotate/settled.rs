@@ -1,5 +1,7 @@
 //! Whether the old certificate is out of use: by what the origin saw, never by what the API says.
 
+use std::time::Duration;
+
 use super::{Item, Wanted, no_host, since};
 use crate::evidence::network::Network;
 use crate::evidence::report::CertificateRole;
@@ -10,15 +12,20 @@ use crate::rollout::journal::Replaced;
 use crate::rollout::seen::{Host, Sought};
 use crate::rollout::step::Step;
 
-/// Waits until edges have presented the new certificate and none of the old ones for long enough.
+/// Waits until edges have presented the new certificate and none of the old ones for `settle`.
 ///
 /// # Errors
 /// They still present an old one when the time is up.
-pub(super) fn wait(ctx: &mut Context<'_>, wanted: &Wanted, item: &Item, step: &Step) -> Result<(), RolloutError> {
+pub(super) fn wait(
+    ctx: &mut Context<'_>,
+    wanted: &Wanted,
+    item: &Item,
+    step: &Step,
+    settle: Duration,
+) -> Result<(), RolloutError> {
     let hostname = &item.hostname;
     let new = Sought::Certificate(wanted.leaf.sha256());
     let begun = since(ctx, item).map_or_else(|| ctx.origin.status().map(|status| status.at), Ok)?;
-    let settle = ctx.patience.settle;
     let next_step = "the old certificate stays at Cloudflare until it is out of use; the same command goes on waiting";
     ctx.wait(step, ctx.patience.evidence.saturating_add(settle), next_step, |ctx| {
         let host = Host::find(ctx.origin, hostname)?.ok_or_else(|| no_host(hostname))?;

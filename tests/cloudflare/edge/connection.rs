@@ -190,6 +190,11 @@ impl Refused {
             cause = inner.source();
         }
         texts.dedup();
+        // HTTP/2 keeps the text of what went wrong below it, and nothing else.
+        let alert = alert.or_else(|| {
+            let (_, name) = texts.iter().find_map(|text| text.split_once("received fatal alert: "))?;
+            Some(name.to_owned())
+        });
         Self { alert, error: texts.join(": "), before_any_answer: false }
     }
 }

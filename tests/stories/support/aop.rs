@@ -22,13 +22,14 @@ use originlock::rollout::error::RolloutError;
 use originlock::rollout::journal::Journal;
 use originlock::rollout::leaf::Leaf;
 use originlock::rollout::patience::Patience;
+use originlock::rollout::preflight::{self, Preflight};
 use originlock::rollout::progress::Unwatched;
 use originlock::rollout::step::Level;
 use originlock::secret::Secret;
 use originlock::x509::Fingerprint;
 use tempfile::TempDir;
 
-use super::program::originlock;
+use super::program::{Ran, finish, originlock};
 use super::{HostSetup, PATIENCE, World, pki};
 use crate::cloudflare::{self, Edge, Fake, FakeClock, Visiting, Zone};
 use crate::support::certificates::good;
@@ -118,10 +119,15 @@ impl Aop {
     }
 
     /// From now on somebody visits both hostnames all the time, and the origin's time passes.
-    pub fn visited(mut self) -> Self {
+    pub fn visited(self) -> Self {
+        self.visited_at(&[SHOP, WWW])
+    }
+
+    /// The same, of these hostnames.
+    pub fn visited_at(mut self, names: &[&str]) -> Self {
         let pause = Duration::from_millis(20);
         self.ticking = Some(Ticking::start(self.world.clock.clone()));
-        self.visiting = [SHOP, WWW].iter().map(|name| self.edge.keep_visiting(name, pause)).collect();
+        self.visiting = names.iter().map(|name| self.edge.keep_visiting(name, pause)).collect();
         self
     }
 
@@ -203,13 +209,43 @@ impl Aop {
         act(&mut context)
     }
 
-    /// The built program, asked to do `words` with this origin, this fake, and the story's token and folder.
-    pub fn program(&self, words: &[&str]) -> Command {
-        let mut command = originlock(words);
+    /// What the pre-flight checks find.
+    pub fn preflight(&self, desired: &Desired, zone: Option<&str>) -> Preflight {
+        preflight::look(&self.api(), &self.admin(), desired, zone, |_| None, Clock::System.now())
+    }
+
+    /// Runs `originlock aop VERB` for both hostnames with this origin, this fake, and the story's token, leaf and folder.
+    pub fn run(&self, verb: &str, words: &[&str]) -> Ran {
+        finish(self.program(verb, words).spawn().expect("the program starts"))
+    }
+
+    /// The same with the story's leaf.
+    pub fn run_with_leaf(&self, verb: &str, words: &[&str]) -> Ran {
+        let files = self.leaf_files();
+        let leaf = ["--certificate", &files[0], "--key", &files[1]];
+        self.run(verb, &[words, &leaf].concat())
+    }
+
+    /// The leaf's certificate and key.
+    pub fn leaf_files(&self) -> [String; 2] {
+        ["leaf.pem", "leaf.key"].map(|name| self.path(name).to_string_lossy().into_owned())
+    }
+
+    /// The built program, not started yet.
+    pub fn program(&self, verb: &str, words: &[&str]) -> Command {
+        self.program_at(&self.fake.base_url(), verb, words)
+    }
+
+    /// The same, with the API at another URL.
+    pub fn program_at(&self, api: &str, verb: &str, words: &[&str]) -> Command {
+        let mut command = originlock(&["aop", verb, SHOP, WWW, "--zone", ZONE]);
         let url = self.world.server().admin_url().expect("an admin side");
-        command.args(["--admin", url, "--token-file"]).arg(self.world.path("admin.token"));
-        command.args(["--api", &self.fake.base_url(), "--api-token-file"]).arg(self.path("token"));
-        command.arg("--state").arg(self.path("state")).args(["--poll", "20ms"]);
+        command.args(words).args(["--admin", url, "--token-file"]).arg(self.world.path("admin.token"));
+        command.args(["--api", api, "--api-second", "0.02", "--api-token-file"]);
+        command.arg(self.path("token")).arg("--state").arg(self.path("state"));
+        if verb == "apply" {
+            command.args(["--poll", "20ms"]);
+        }
         command
     }
 }

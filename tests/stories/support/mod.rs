@@ -19,7 +19,6 @@ pub mod schema;
 pub mod setup;
 pub mod world;
 
-pub use aop::Aop;
 pub use api::{Api, Reply};
 pub use backend::Backend;
 pub use browser::Browser;

@@ -15,7 +15,8 @@ pub struct Ran {
 /// The program with these words and nothing of the tests' environment.
 pub fn originlock(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_originlock"));
-    command.args(words).env_remove("ORIGINLOCK_ADMIN").env_remove("ORIGINLOCK_TOKEN_FILE").stdin(Stdio::null());
+    command.args(words).env_remove("ORIGINLOCK_ADMIN").env_remove("ORIGINLOCK_TOKEN_FILE");
+    command.env_remove("CLOUDFLARE_API_TOKEN").env_remove("CREDENTIALS_DIRECTORY").stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -1,0 +1,226 @@
+//! Before anything is changed: what stands in the way is found, named, and told with what to do about it.
+
+use std::time::Duration;
+
+use originlock::hostname::Hostname;
+use originlock::pki::{Issued, KeyType, LeafOptions, Purpose, self_signed};
+use originlock::rollout::leaf::Leaf;
+use originlock::rollout::preflight::CHECKS;
+use originlock::rollout::step::{Check, CheckVerdict};
+use originlock::secret::Secret;
+
+use crate::cloudflare::{Permission, Token, Zone};
+use crate::support::aop::{Aop, SHOP, WWW, ZONE, cloudflare, leaf, origin, zone};
+use crate::support::certificates::{from_to, good, now};
+use crate::support::{HostSetup, pki};
+
+fn with(fake: crate::cloudflare::Builder) -> Aop {
+    let origin = origin().host(HostSetup::new(SHOP).observe("ours")).host(HostSetup::new(WWW).observe("ours"));
+    Aop::with(origin.start(), fake.start())
+}
+
+/// The names of the checks that stand in the way, and all that is said of them.
+fn failed(checks: &[Check]) -> (Vec<&'static str>, String) {
+    let failed: Vec<_> = checks.iter().filter(|check| check.verdict == CheckVerdict::Fails).collect();
+    assert!(failed.iter().all(|check| !check.next_step.is_empty()), "{failed:#?}");
+    let mut names: Vec<_> = failed.iter().map(|check| check.name).collect();
+    names.dedup();
+    (names, failed.iter().map(|check| format!("{}: {}\n", check.found, check.next_step)).collect())
+}
+
+#[track_caller]
+fn refuses(what: &str, aop: &Aop, names: &[&str], says: &str) {
+    let preflight = aop.preflight(&aop.desired(), Some(ZONE));
+    let (found, told) = failed(&preflight.checks);
+    assert_eq!(found, names, "{what}: {told}");
+    assert!(told.contains(says), "{what}: {told}");
+    assert!(!preflight.is_passed(), "{what}");
+    assert_eq!(aop.fake.writes(), Vec::<String>::new(), "{what}");
+}
+
+#[test]
+fn all_is_well_where_all_is_well() {
+    let aop = with(cloudflare().zone(zone()));
+    let preflight = aop.preflight(&aop.desired(), None);
+    assert!(preflight.is_passed(), "{:#?}", preflight.checks);
+    let holds = |check: &&Check| check.verdict != CheckVerdict::Holds;
+    assert_eq!(preflight.checks.iter().find(holds), None);
+    let names: Vec<_> = preflight.checks.iter().map(|check| check.name).collect();
+    assert!(names.iter().all(|name| CHECKS.contains(name)), "{names:?}");
+    assert_eq!(preflight.zone.map(|zone| zone.name).as_deref(), Some(ZONE), "found by the hostnames");
+    let by_id = aop.preflight(&aop.desired(), Some(&zone().id()));
+    assert_eq!(by_id.zone.map(|zone| zone.name).as_deref(), Some(ZONE));
+}
+
+#[test]
+fn a_mode_that_shows_no_certificate_is_in_the_way() {
+    for mode in ["off", "flexible"] {
+        refuses(mode, &with(cloudflare().zone(zone().ssl(mode))), &["ssl_mode"], &format!("SSL mode is {mode}"));
+    }
+    let rule = |ssl, enabled| with(cloudflare().zone(zone().rule("http.host eq \"shop.example.com\"", ssl, enabled)));
+    refuses("a weaker rule", &rule("flexible", true), &["config_rules"], "the expression is not evaluated");
+    for aop in [rule("flexible", false), rule("strict", true)] {
+        assert!(aop.preflight(&aop.desired(), None).is_passed());
+    }
+    for mode in ["full", "strict", "origin_pull"] {
+        let aop = with(cloudflare().zone(zone().ssl(mode)));
+        assert!(aop.preflight(&aop.desired(), None).is_passed(), "{mode}");
+    }
+}
+
+#[test]
+fn a_name_that_visitors_do_not_reach_through_an_edge_is_in_the_way() {
+    let of_shop = |zone: Zone| with(cloudflare().zone(zone.proxied(WWW, "127.0.0.1")));
+    let zone = || Zone::new(ZONE);
+    refuses("grey", &of_shop(zone().dns_only(SHOP, "127.0.0.1")), &["dns"], "DNS only");
+    let mixed = zone().proxied(SHOP, "127.0.0.1").dns_only(SHOP, "127.0.0.1");
+    refuses("mixed", &of_shop(mixed), &["dns"], "some records of shop.example.com are DNS only");
+    refuses("tunnel", &of_shop(zone().tunnel(SHOP)), &["dns"], "Cloudflare Tunnel");
+    refuses("none", &of_shop(zone()), &["dns"], "no DNS record for shop.example.com");
+    let aop = of_shop(zone().proxied("*.example.com", "127.0.0.1"));
+    assert!(aop.preflight(&aop.desired(), None).is_passed(), "a wildcard will do");
+    let aop = of_shop(zone().proxied(SHOP, "198.51.100.7"));
+    let preflight = aop.preflight(&aop.desired(), None);
+    let elsewhere = preflight.checks.iter().find(|check| check.name == "dns_address").expect("a check");
+    assert_eq!(elsewhere.verdict, CheckVerdict::Warning, "{elsewhere:?}");
+    assert!(elsewhere.found.contains("198.51.100.7") && preflight.is_passed(), "{elsewhere:?}");
+}
+
+#[test]
+fn a_zone_that_cloudflare_does_not_serve_is_in_the_way() {
+    refuses("paused", &with(cloudflare().zone(zone().paused())), &["zone"], "paused");
+    refuses("pending", &with(cloudflare().zone(zone().status("pending"))), &["zone"], "pending");
+    let aop = with(cloudflare().zone(zone()).zone(zone().account("Another").status("pending")));
+    assert!(aop.preflight(&aop.desired(), None).is_passed(), "the active one is meant");
+    let twice = with(cloudflare().zone(zone()).zone(zone().account("Another")));
+    refuses("two of one name", &twice, &["zone"], "several zones");
+    let hidden = cloudflare().zone(zone()).token(Token::full("cfat_of-elsewhere-0123").for_zones(&["example.net"]));
+    refuses("a zone that the token does not see", &with(hidden), &["zone"], "Zone > Zone > Read");
+}
+
+#[test]
+fn a_permission_that_the_token_lacks_is_named() {
+    for (permission, name, checks) in [
+        (Permission::SslRead, "Zone > SSL and Certificates > Read", &["token", "levels"][..]),
+        (Permission::ZoneSettingsRead, "Zone > Zone Settings > Read", &["token", "ssl_mode"]),
+        (Permission::DnsRead, "Zone > DNS > Read", &["token", "dns"]),
+        (Permission::ConfigRead, "Zone > Config Rules > Read", &["token", "config_rules"]),
+    ] {
+        let writes = [
+            (Permission::SslRead, Permission::SslWrite),
+            (Permission::ZoneSettingsRead, Permission::ZoneSettingsWrite),
+        ];
+        let mut token = Token::full("cfat_less-0123456789").without(permission);
+        for (_, write) in writes.into_iter().filter(|(read, _)| *read == permission) {
+            token = token.without(write);
+        }
+        let aop = with(cloudflare().zone(zone()).token(token));
+        refuses(name, &aop, checks, &format!("the token lacks the permission `{name}`"));
+    }
+}
+
+#[test]
+fn a_token_that_is_over_is_told_from_one_that_lacks_something() {
+    let expired = Token::full("cfat_old-0123456789").expires(now().before(Duration::from_hours(48)));
+    for token in [expired, Token::full("cfat_off-0123456789").disabled()] {
+        let aop = with(cloudflare().zone(zone()).token(token));
+        let (names, told) = failed(&aop.preflight(&aop.desired(), Some(ZONE)).checks);
+        assert!(names.contains(&"token") && told.contains("10000"), "{names:?}: {told}");
+    }
+    let of_account = Token::full("cfat_account-0123456789").of_account("Example Account");
+    let aop = with(cloudflare().zone(zone()).token(of_account));
+    let preflight = aop.preflight(&aop.desired(), None);
+    assert!(preflight.is_passed(), "an account's own token is as good: {:#?}", preflight.checks);
+}
+
+#[test]
+fn what_is_there_already_is_shown_and_not_replaced_unasked() {
+    let theirs = leaf();
+    let aop = with(cloudflare().zone(zone().certificate(&theirs).associated(SHOP, 0, true).tls_client_auth(true)));
+    refuses("another certificate", &aop, &["levels"], "`originlock aop rotate shop.example.com`");
+    let preflight = aop.preflight(&aop.desired(), None);
+    let levels = preflight.checks.iter().find(|check| check.name == "levels").expect("a check");
+    assert!(levels.found.contains("zone: off; global: on"), "side by side: {levels:?}");
+    let mut desired = aop.desired();
+    desired.replace = true;
+    assert!(aop.preflight(&desired, None).is_passed());
+    let full = (0..10).fold(zone(), |zone, _| zone.certificate(&leaf()));
+    refuses("ten certificates", &with(cloudflare().zone(full)), &["room"], "10 certificates");
+}
+
+#[test]
+fn an_origin_that_does_not_know_the_name_or_the_ca_is_in_the_way() {
+    let fake = || cloudflare().zone(zone()).start();
+    let one = origin().host(HostSetup::new(SHOP).observe("ours"));
+    refuses("unknown", &Aop::with(one.start(), fake()), &["origin"], "no host for www.example.com");
+    let other = origin().ca("other", pki().other.certificate_pem());
+    let other = other.host(HostSetup::new(SHOP).observe("other")).host(HostSetup::new(WWW).observe("ours"));
+    refuses("another CA", &Aop::with(other.start(), fake()), &["trust"], "unknown_issuer");
+    let off = origin().host(HostSetup::new(SHOP)).host(HostSetup::new(WWW).observe("ours"));
+    refuses("no CA at all", &Aop::with(off.start(), fake()), &["origin"], "cannot be observed");
+    let wild = origin().host(HostSetup::new("*.example.com").observe("ours"));
+    let aop = Aop::with(wild.start(), fake());
+    assert!(aop.preflight(&aop.desired(), None).is_passed(), "a wildcard takes both in");
+}
+
+#[test]
+fn a_certificate_that_cannot_work_goes_nowhere() {
+    let pair = |issued: Issued| (issued.certificate_pem, issued.key_pem);
+    let of = |options: &LeafOptions| pair(pki().ours.issue(options).expect("a leaf"));
+    let client = || LeafOptions::client("edge", good());
+    let (good_leaf, other) = (leaf().certificate_pem, leaf().key_pem);
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let (weak, weak_key) = pki().weak_rsa();
+    let ca = self_signed(&LeafOptions { is_ca: true, ..client() }).expect("a CA");
+    let aop = with(cloudflare().zone(zone()));
+    let look = |(certificate, key): (String, Secret)| {
+        let mut desired = aop.desired();
+        desired.leaf = Some(Leaf::from_pem(certificate.as_bytes(), key).expect("a certificate"));
+        aop.preflight(&desired, None)
+    };
+    for (what, leaf, says) in [
+        ("a CA", pair(ca), "CA:TRUE"),
+        (
+            "for servers",
+            of(&LeafOptions { purpose: Purpose::Server, ..client() }),
+            "do not allow client authentication",
+        ),
+        ("expired", of(&LeafOptions::client("edge", from_to(-9, -3))), "it expired on"),
+        ("not yet", of(&LeafOptions::client("edge", from_to(3, 9))), "it is not valid before"),
+        ("another key", (good_leaf.clone(), other), "belongs to another certificate"),
+        ("no key", (good_leaf.clone(), Secret::new(b"nothing".to_vec())), "there is no private key"),
+        ("an encrypted key", (good_leaf, Secret::new(encrypted.into())), "encrypted with a passphrase"),
+        ("a weak key", (weak, Secret::new(weak_key.into_bytes())), "has 1024 bits"),
+    ] {
+        let (names, told) = failed(&look(leaf).checks);
+        assert!(names.contains(&"certificate") && told.contains(says), "{what}: {names:?}: {told}");
+    }
+    let unproven = LeafOptions { key_type: KeyType::Ed25519, ..client() };
+    for (what, leaf, says) in [
+        ("ends soon", of(&LeafOptions::client("edge", from_to(-2, 10))), "it ends soon"),
+        ("unproven", of(&unproven), "whether Cloudflare takes that is not known"),
+    ] {
+        let preflight = look(leaf);
+        let check = preflight.checks.iter().find(|check| check.name == "certificate").expect("a check");
+        assert_eq!(check.verdict, CheckVerdict::Warning, "{what}: {check:?}");
+        assert!(check.found.contains(says) && preflight.is_passed(), "{what}: {check:?}");
+    }
+    assert_eq!(aop.fake.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_check_is_overruled_by_its_name_and_no_other_is() {
+    let aop = with(cloudflare().zone(zone().ssl("flexible").rule("true", "off", true)));
+    let mut desired = aop.desired();
+    desired.force = vec!["ssl_mode".to_owned()];
+    assert_eq!(failed(&aop.preflight(&desired, None).checks).0, ["config_rules"]);
+    desired.force.push("config_rules".to_owned());
+    let preflight = aop.preflight(&desired, None);
+    assert!(preflight.is_passed());
+    let forced = preflight.checks.iter().filter(|check| check.verdict == CheckVerdict::Forced).count();
+    assert_eq!(forced, 2);
+    // What is not there cannot be forced.
+    desired.hostnames = vec![Hostname::parse("shop.example.net").expect("a hostname")];
+    desired.force = CHECKS.iter().map(|&check| check.to_owned()).collect();
+    assert!(!aop.preflight(&desired, Some("example.net")).is_passed());
+}
