@@ -7,7 +7,7 @@ use std::process::Child;
 use originlock::policy::client_auth::Mode;
 
 use crate::cloudflare::Fault;
-use crate::support::Aop;
+use crate::support::aop::Aop;
 use crate::support::aop::{SHOP, WWW, ZONE};
 use crate::support::program::finish;
 use crate::support::world::wait_until;
@@ -22,8 +22,7 @@ const WRITES: [(&str, &str, usize); 4] = [
 const ANY_UPLOAD: &str = "/zones/*/origin_tls_client_auth/hostnames/certificates";
 
 fn start(aop: &Aop) -> Child {
-    let words = ["aop", "apply", SHOP, WWW, "--zone", ZONE, "--yes"];
-    let mut command = aop.program(&words);
+    let mut command = aop.program("apply", &["--yes", "--settle", "0s"]);
     command.arg("--certificate").arg(aop.path("leaf.pem")).arg("--key").arg(aop.path("leaf.key"));
     command.spawn().expect("the program starts")
 }
