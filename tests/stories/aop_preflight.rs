@@ -6,7 +6,7 @@ use originlock::hostname::Hostname;
 use originlock::pki::{Issued, KeyType, LeafOptions, Purpose, self_signed};
 use originlock::rollout::leaf::Leaf;
 use originlock::rollout::preflight::CHECKS;
-use originlock::rollout::step::{Check, CheckVerdict};
+use originlock::rollout::step::{Check, CheckVerdict, StepName};
 use originlock::secret::Secret;
 
 use crate::cloudflare::{Permission, Token, Zone};
@@ -223,4 +223,24 @@ fn a_check_is_overruled_by_its_name_and_no_other_is() {
     desired.hostnames = vec![Hostname::parse("shop.example.net").expect("a hostname")];
     desired.force = CHECKS.iter().map(|&check| check.to_owned()).collect();
     assert!(!aop.preflight(&desired, Some("example.net")).is_passed());
+}
+
+#[test]
+fn every_check_and_step_has_its_place_in_the_reference() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/aop.md")).expect("the page");
+    let steps = [
+        StepName::Upload,
+        StepName::Observe,
+        StepName::ZoneSetting,
+        StepName::ZoneLevel,
+        StepName::Associate,
+        StepName::PostQuantum,
+        StepName::Seen,
+        StepName::Enforce,
+        StepName::Prove,
+    ];
+    for word in CHECKS.into_iter().chain(steps.map(StepName::label)) {
+        assert!(page.contains(&format!("\n| `{word}` |")), "{word}");
+    }
 }
