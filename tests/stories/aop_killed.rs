@@ -1,16 +1,16 @@
-//! Killed at any instant and run again, the command ends the same: enforced, with one certificate that was uploaded once.
+//! Killed at any instant and run again: the same end, and no second certificate. An origin that goes away is waited for.
 
-use std::cell::RefCell;
-use std::fs;
-use std::process::Child;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use originlock::policy::client_auth::Mode;
 
-use crate::cloudflare::Fault;
-use crate::support::aop::Aop;
-use crate::support::aop::{SHOP, WWW, ZONE};
+use crate::cloudflare::{Effect, Fake, Fault};
+use crate::support::HostSetup;
+use crate::support::aop::{Aop, SHOP, WWW, ZONE, cloudflare, origin, zone};
 use crate::support::program::finish;
-use crate::support::world::wait_until;
 
 /// All that the walk changes at Cloudflare, in its order.
 const WRITES: [(&str, &str, usize); 4] = [
@@ -19,103 +19,110 @@ const WRITES: [(&str, &str, usize); 4] = [
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 1),
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 2),
 ];
-const ANY_UPLOAD: &str = "/zones/*/origin_tls_client_auth/hostnames/certificates";
+
+fn aop(fake: Fake) -> Aop {
+    let origin = origin().host(HostSetup::new(SHOP).mode("off").ca("ours")).host(HostSetup::new(WWW).observe("ours"));
+    Aop::with(origin.start(), fake)
+}
 
 fn start(aop: &Aop) -> Child {
-    let mut command = aop.program("apply", &["--yes", "--settle", "0s"]);
-    command.arg("--certificate").arg(aop.path("leaf.pem")).arg("--key").arg(aop.path("leaf.key"));
-    command.spawn().expect("the program starts")
+    let files = aop.leaf_files();
+    let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "0s"];
+    // Nobody reads what it says, and it may not wait for that.
+    aop.program("apply", &words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
 
-/// Lets a request hang that `fault` means, kills whoever waits for its answer, and runs the same command again. Whether
-/// it came to that request.
-fn killed_at(what: &str, fault: Fault) -> bool {
-    let aop = Aop::new().visited();
-    aop.fake.fault(fault);
-    let child = RefCell::new(start(&aop));
-    let hangs = || aop.fake.state(|state| state.log.iter().position(|request| request.status.is_none()));
-    let ended = RefCell::new(None);
-    wait_until(what, || {
-        *ended.borrow_mut() = child.borrow_mut().try_wait().expect("a child");
-        ended.borrow().is_some() || hangs().is_some()
-    });
-    let mut child = child.into_inner();
-    let Some(at) = hangs() else {
-        assert_eq!(finish(child).code, 0, "it ended by itself, before {what}");
-        return false;
-    };
-    child.kill().expect("it runs still");
-    assert_eq!(child.wait().expect("it ends").code(), None, "killed, not ended by itself");
-    run_again(&format!("killed at {what}, {}", aop.fake.requests()[at].line()), &aop);
-    true
-}
-
-fn run_again(case: &str, aop: &Aop) {
-    let again = finish(start(aop));
-    assert_eq!(again.code, 0, "{case}: {again:#?}");
-    arrived(case, aop);
+/// SIGKILL.
+fn kill(mut child: Child) {
+    child.kill().expect("it is ours");
+    child.wait().expect("it ends");
 }
 
 #[track_caller]
-fn arrived(case: &str, aop: &Aop) {
+fn arrives(case: &str, aop: &Aop) {
+    let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "0s"]);
+    assert_eq!(ran.code, 0, "{case}: {ran:#?}");
     assert_eq!((aop.mode(SHOP), aop.mode(WWW)), (Mode::Enforce, Mode::Enforce), "{case}");
-    let requests = aop.fake.requests();
-    let uploads = requests.iter().filter(|request| request.applied && request.is("POST", ANY_UPLOAD)).count();
-    let effects = aop.fake.set(|state| {
+    let (certificates, shown) = aop.fake.set(|state| {
         let now = state.now();
         let zone = state.zone(ZONE);
-        assert_eq!(zone.certificates.all().len(), 1, "{case}: a second certificate");
-        [SHOP, WWW].map(|name| zone.associations.effect(name, now).map(|effect| (effect.cert_id, effect.enabled)))
+        let ids: Vec<_> = zone.certificates.all().iter().map(|certificate| certificate.id.clone()).collect();
+        (ids, [SHOP, WWW].map(|name| zone.associations.effect(name, now).map(|effect| effect.cert_id)))
     });
-    assert_eq!(uploads, 1, "{case}");
-    assert!(effects[0].is_some() && effects[0] == effects[1], "{case}: {effects:?}");
-    holds_no_secret(case, aop);
-}
-
-/// Whatever lies in the companion's folder, a whole file or half of one.
-fn holds_no_secret(case: &str, aop: &Aop) {
-    let key = String::from_utf8_lossy(aop.leaf.key_pem.expose()).into_owned();
-    let key_line = key.lines().nth(1).expect("a line of the key");
-    for entry in fs::read_dir(aop.path("state")).expect("the folder of the journal") {
-        let path = entry.expect("an entry").path();
-        let text = String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned();
-        assert!(!text.contains(key_line) && !text.contains(&aop.fake.token()), "{case}: {}", path.display());
+    assert_eq!(certificates.len(), 1, "{case}: a second certificate");
+    assert_eq!(shown, [(); 2].map(|()| certificates.first().cloned()), "{case}");
+    let journal = std::fs::read_to_string(aop.path("state").join(format!("aop-{}.json", zone().id()))).expect("a file");
+    let journal: serde_json::Value = serde_json::from_str(&journal).expect("it is whole");
+    for name in [SHOP, WWW] {
+        assert_eq!(journal["before"][name]["association"], serde_json::Value::Null, "{case}: {journal:#}");
     }
 }
 
-/// In two halves, so that they run beside each other. How many times it was killed.
-fn killed_at_every_other_request(from: usize) -> usize {
-    let requests = (from..).step_by(2);
-    let killed = |n: &usize| killed_at(&format!("request {n}"), Fault::anywhere().nth(*n).apply_then_hang());
-    requests.take_while(killed).count()
-}
-
 #[test]
-fn after_every_odd_request() {
-    assert!(killed_at_every_other_request(1) > 5, "a walk has more requests");
-}
-
-#[test]
-fn after_every_even_request() {
-    assert!(killed_at_every_other_request(2) > 5, "a walk has more requests");
-}
-
-#[test]
-fn before_every_change() {
+fn before_and_after_each_change_at_cloudflare() {
     for (method, path, nth) in WRITES {
-        let fault = Fault::on(method, path).nth(nth).hang();
-        assert!(killed_at(&format!("{method} {path}, number {nth}"), fault), "a walk comes there");
+        for applied in [false, true] {
+            let case = format!("{method} {path} number {nth}, applied: {applied}");
+            let fault = Fault::on(method, path).nth(nth);
+            let fault = if applied { fault.applied() } else { fault }.effect(Effect::Hang);
+            let aop = aop(cloudflare().zone(zone()).fault(fault).start()).visited();
+            let child = start(&aop);
+            let came = |state: &crate::cloudflare::State| {
+                state.log.iter().filter(|request| request.is(method, path)).count() >= nth
+            };
+            aop.fake.wait_until(&case, came);
+            kill(child);
+            aop.fake.clear_faults();
+            arrives(&case, &aop);
+        }
     }
 }
 
 #[test]
-fn once_the_origin_enforces() {
-    for hostname in [SHOP, WWW] {
-        let aop = Aop::new().visited();
-        let mut child = start(&aop);
-        wait_until("it is enforced", || aop.mode(hostname) == Mode::Enforce);
-        child.kill().expect("a child");
-        child.wait().expect("it ends");
-        run_again(&format!("killed once {hostname} was enforced"), &aop);
+fn while_it_waits_for_evidence() {
+    let aop = aop(cloudflare().zone(zone()).start());
+    let child = start(&aop);
+    aop.fake.wait_for_writes(4);
+    kill(child);
+    arrives("while it waits for evidence", &aop.visited());
+}
+
+#[test]
+fn again_and_again_at_whatever_instant() {
+    let aop = aop(cloudflare().zone(zone()).start()).visited();
+    for instant in 0..12 {
+        let child = start(&aop);
+        // Which instant it is does not matter, and has to be another one each time.
+        thread::sleep(Duration::from_millis(40 + 70 * instant));
+        kill(child);
     }
+    arrives("in the end", &aop);
+}
+
+#[test]
+fn it_outlasts_a_restart_of_the_origin() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = format!("unix:{}", folder.path().join("admin.sock").display());
+    let origin = origin().admin(&format!("address = \"{address}\""));
+    let origin = origin.host(HostSetup::new(SHOP).observe("ours")).host(HostSetup::new(WWW).observe("ours"));
+    let mut aop = Aop::with(origin.start(), cloudflare().zone(zone()).start());
+    let files = aop.leaf_files();
+    let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "0s"];
+    let mut child = aop.program("apply", &words).spawn().expect("the program starts");
+    let mut said = BufReader::new(child.stderr.take().expect("its standard error")).lines();
+    let mut says = |word: &str| said.any(|line| line.is_ok_and(|line| line.contains(word)));
+    assert!(says("no edge of Cloudflare's has shown the certificate"), "it waits");
+    let server = aop.world.take_server();
+    server.drain();
+    server.join();
+    assert!(says("the origin does not answer"), "it waits on");
+    aop.world.start_again();
+    // It listens on another port now.
+    let aop = aop.with_new_edges().visited();
+    // What is not read would hold it up.
+    let reading = thread::spawn(move || said.count());
+    let ran = finish(child);
+    reading.join().expect("no panic");
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!((aop.mode(SHOP), aop.mode(WWW)), (Mode::Enforce, Mode::Enforce));
 }
