@@ -26,6 +26,7 @@ use originlock::rollout::preflight::{self, Preflight};
 use originlock::rollout::progress::Unwatched;
 use originlock::rollout::step::Level;
 use originlock::secret::Secret;
+use originlock::x509::Fingerprint;
 use tempfile::TempDir;
 
 use super::program::{Ran, finish, originlock};
@@ -148,6 +149,10 @@ impl Aop {
     /// A file of the companion's.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    pub fn sha256(&self) -> Fingerprint {
+        Fingerprint::of(&self.leaf.certificate_der)
     }
 
     pub fn mode(&self, name: &str) -> Mode {
