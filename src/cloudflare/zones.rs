@@ -19,7 +19,7 @@ impl Cloudflare {
     pub fn zones_named(&self, name: &str) -> Result<Vec<Zone>> {
         let path = format!("/zones?name={}&per_page={ZONES_PER_PAGE}", encoded(name));
         let zones: Vec<Zone> = self.list(&format!("look up zone {name}"), &path, ZONES_PER_PAGE)?;
-        Ok(zones.into_iter().filter(|zone| zone.name.eq_ignore_ascii_case(name)).collect())
+        Ok(zones.into_iter().filter(|zone| is_same(&zone.name, name)).collect())
     }
 
     /// One zone by its id.
@@ -66,7 +66,7 @@ impl Cloudflare {
     pub fn dns_records(&self, zone: &ZoneId, name: &str) -> Result<Vec<DnsRecord>> {
         let path = zone_path(zone, &format!("dns_records?name.exact={}&per_page={RECORDS_PER_PAGE}", encoded(name)));
         let records: Vec<DnsRecord> = self.list(&format!("read DNS records of {name}"), &path, RECORDS_PER_PAGE)?;
-        let is_named = |record: &DnsRecord| record.name.is_empty() || record.name.eq_ignore_ascii_case(name);
+        let is_named = |record: &DnsRecord| record.name.is_empty() || is_same(&record.name, name);
         Ok(records.into_iter().filter(is_named).collect())
     }
 
@@ -135,6 +135,15 @@ fn parents(name: &str) -> impl Iterator<Item = &str> {
     parents.filter(|name| name.contains('.'))
 }
 
+/// Whether two spellings are of one name: an international one may come in letters of its own, or as `xn--`.
+fn is_same(one: &str, other: &str) -> bool {
+    let normal = |name: &str| {
+        let (wildcard, name) = name.strip_prefix("*.").map_or((false, name), |parent| (true, parent));
+        Some((wildcard, Hostname::parse(name).ok()?))
+    };
+    one.eq_ignore_ascii_case(other) || normal(one).is_some_and(|one| normal(other) == Some(one))
+}
+
 fn one_of(name: &str, mut zones: Vec<Zone>) -> Result<Zone> {
     if zones.iter().any(|zone| zone.status == "active") {
         zones.retain(|zone| zone.status == "active");
@@ -154,4 +163,29 @@ fn config_rule(rule: &Value) -> Option<ConfigRule> {
     let ssl = rule["action_parameters"]["ssl"].as_str()?.to_owned();
     let enabled = rule["enabled"].as_bool().unwrap_or(true);
     Some(ConfigRule { description: text("description"), expression: text("expression"), enabled, ssl: ssl.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_same_in_either_spelling() {
+        for (one, other, same) in [
+            ("example.com", "Example.COM", true),
+            ("bücher.example", "xn--bcher-kva.example", true),
+            ("*.bücher.example", "*.xn--bcher-kva.example", true),
+            ("*.example.com", "example.com", false),
+            ("_dmarc.example.com", "_DMARC.example.com", true),
+            ("a b", "c d", false),
+        ] {
+            assert_eq!(is_same(one, other), same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn nobody_asks_for_a_top_level_domain() {
+        assert_eq!(parents("a.b.example.com").collect::<Vec<_>>(), ["a.b.example.com", "b.example.com", "example.com"]);
+        assert_eq!(parents("localhost").count(), 0);
+    }
 }

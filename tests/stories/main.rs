@@ -5,14 +5,17 @@ mod aop_adopt;
 mod aop_apply;
 mod aop_client;
 mod aop_killed;
+mod aop_killed_anywhere;
 mod aop_lost;
 mod aop_preflight;
 mod aop_rollback;
 mod aop_rotate;
+mod aop_secrets;
 mod aop_settings;
 mod aop_status;
 mod aop_strangers;
 mod aop_verbs;
+mod aop_walk_verbs;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;

@@ -68,8 +68,9 @@ pub(super) fn run(arguments: &CaArguments) -> anyhow::Result<Ended> {
         check(&fetched).map_err(|error| or_offline(anyhow!("{}: {error:#}", arguments.url)))?;
     }
     // The fetched one is this one; what else stood in the answer is left out.
-    let pem = SharedCa::current_pem();
-    let written = arguments.write.as_deref().map(|path| write(path, pem)).transpose()?;
+    // Cloudflare's file has no last line end, which joins two certificates into none where files are put together.
+    let pem = [SharedCa::current_pem(), b"\n"].concat();
+    let written = arguments.write.as_deref().map(|path| write(path, &pem)).transpose()?;
     let summary = CertificateSummary::read(&SharedCa::current());
     let report = Report {
         source: if arguments.offline { "shipped" } else { &arguments.url },
@@ -87,7 +88,7 @@ pub(super) fn run(arguments: &CaArguments) -> anyhow::Result<Ended> {
             writeln!(io::stdout(), "SHA-256  {}", report.sha256)?;
             writeln!(io::stdout(), "Whoever trusts it lets every Cloudflare customer pass.")?;
         }
-        (OutputFormat::Text, None) => io::stdout().write_all(pem)?,
+        (OutputFormat::Text, None) => io::stdout().write_all(&pem)?,
     }
     Ok(Ended::Done)
 }
@@ -111,7 +112,8 @@ fn fetch(arguments: &CaArguments) -> anyhow::Result<Vec<u8>> {
 
 /// Whether this is the shared CA, and nothing else.
 fn check(pem: &[u8]) -> anyhow::Result<()> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = certificates.map_err(|_| anyhow!("what is there is broken PEM"))?;
     let [certificate] = &certificates[..] else {
         bail!("there should be one certificate in it, as PEM; there are {}", certificates.len());
     };
@@ -142,17 +144,17 @@ fn write(path: &Path, pem: &[u8]) -> anyhow::Result<bool> {
         }
         Err(error) => return Err(anyhow!(error).context(format!("{} cannot be read", path.display()))),
     };
-    if old == pem {
-        return Ok(false);
-    }
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&old).filter_map(Result::ok).collect();
-    let is_shared = |der: &CertificateDer<'_>| SharedCa::recognise(CertificateSummary::read(der).fingerprint).is_some();
-    if certificates.is_empty() || !certificates.iter().all(is_shared) {
-        bail!(
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&old).collect();
+    let which = |der: &CertificateDer<'_>| SharedCa::recognise(CertificateSummary::read(der).fingerprint);
+    let known: Option<Vec<_>> = certificates.unwrap_or_default().iter().map(which).collect();
+    match known.as_deref() {
+        Some([SharedCa::Current]) => return Ok(false),
+        Some([_, ..]) => {}
+        Some([]) | None => bail!(
             "{} holds something else than Cloudflare's shared CA and is not overwritten; move it away, or choose another \
              name",
             path.display()
-        );
+        ),
     }
     let texts = (std::str::from_utf8(&old), std::str::from_utf8(pem));
     let (Ok(old), Ok(pem)) = texts else { bail!("{} is no PEM file", path.display()) };

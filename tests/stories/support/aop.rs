@@ -243,10 +243,15 @@ impl Aop {
 
     /// The built program, not started yet.
     pub fn program(&self, verb: &str, words: &[&str]) -> Command {
+        self.program_at(&self.fake.base_url(), verb, words)
+    }
+
+    /// The same, with the API at another URL.
+    pub fn program_at(&self, api: &str, verb: &str, words: &[&str]) -> Command {
         let mut command = originlock(&["aop", verb, SHOP, WWW, "--zone", ZONE]);
         let url = self.world.server().admin_url().expect("an admin side");
         command.args(words).args(["--admin", url, "--token-file"]).arg(self.world.path("admin.token"));
-        command.args(["--api", &self.fake.base_url(), "--api-second", "0.02", "--api-token-file"]);
+        command.args(["--api", api, "--api-second", "0.02", "--api-token-file"]);
         command.arg(self.path("token")).arg("--state").arg(self.path("state"));
         if verb == "apply" {
             command.args(["--poll", "20ms"]);
