@@ -20,12 +20,12 @@ const WRITES: [(&str, &str, usize); 4] = [
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 2),
 ];
 
-fn aop(fake: Fake) -> Aop {
+pub fn aop(fake: Fake) -> Aop {
     let origin = origin().host(HostSetup::new(SHOP).mode("off").ca("ours")).host(HostSetup::new(WWW).observe("ours"));
     Aop::with(origin.start(), fake)
 }
 
-fn start(aop: &Aop) -> Child {
+pub fn start(aop: &Aop) -> Child {
     let files = aop.leaf_files();
     let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "0s"];
     // Nobody reads what it says, and it may not wait for that.
@@ -33,13 +33,13 @@ fn start(aop: &Aop) -> Child {
 }
 
 /// SIGKILL.
-fn kill(mut child: Child) {
+pub fn kill(mut child: Child) {
     child.kill().expect("it is ours");
     child.wait().expect("it ends");
 }
 
 #[track_caller]
-fn arrives(case: &str, aop: &Aop) {
+pub fn arrives(case: &str, aop: &Aop) {
     let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "0s"]);
     assert_eq!(ran.code, 0, "{case}: {ran:#?}");
     assert_eq!((aop.mode(SHOP), aop.mode(WWW)), (Mode::Enforce, Mode::Enforce), "{case}");
