@@ -8,6 +8,7 @@ mod aop_killed;
 mod aop_killed_anywhere;
 mod aop_lost;
 mod aop_preflight;
+mod aop_published;
 mod aop_rollback;
 mod aop_rotate;
 mod aop_secrets;
@@ -15,7 +16,6 @@ mod aop_settings;
 mod aop_status;
 mod aop_strangers;
 mod aop_verbs;
-mod aop_walk_verbs;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;
