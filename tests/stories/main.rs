@@ -5,6 +5,7 @@ mod aop_adopt;
 mod aop_apply;
 mod aop_client;
 mod aop_killed;
+mod aop_killed_anywhere;
 mod aop_lost;
 mod aop_preflight;
 mod aop_rollback;
