@@ -6,11 +6,13 @@ use super::context::{Context, Look};
 use super::desired::Desired;
 use super::error::RolloutError;
 use super::leaf::Leaf;
-use super::observed::Observed;
+use super::observed::{Observed, ObservedHostname};
+use super::plan::Done;
 use super::seen::{Host, Sought};
 use super::step::Step;
 use crate::clock::Timestamp;
 use crate::evidence::report::{HostReport, JudgeRequest, ModeRequest};
+use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
 use crate::remote::admin::AdminError;
@@ -45,12 +47,13 @@ pub(super) fn enforce(
     ctx: &mut Context<'_>,
     desired: &Desired,
     observed: &Observed,
+    done: &Done,
     host: &Host,
     step: &Step,
     limit: Duration,
 ) -> Result<(), RolloutError> {
     let name = host.configured.as_str();
-    let begun = changed_at(observed, desired, &host.detail.host.name);
+    let begun = changed_at(observed, desired, done, &host.detail.host.name);
     let next_step = format!("`originlock ready {name}` says what is missing; the same command goes on");
     ctx.wait(step, limit, &next_step, |ctx| {
         let window = match ready_over(ctx, desired, name, begun)? {
@@ -106,15 +109,15 @@ fn windows(desired: &Desired, settle: Duration, begun: Option<Timestamp>, now: T
 }
 
 /// When the last of a host's hostnames began to be shown the certificate.
-fn changed_at(observed: &Observed, desired: &Desired, host_name: &str) -> Option<Timestamp> {
+fn changed_at(observed: &Observed, desired: &Desired, done: &Done, host_name: &str) -> Option<Timestamp> {
     let sought = desired.leaf.as_ref().map_or(Sought::Verified, |leaf| Sought::Certificate(leaf.sha256()));
-    let hosts = observed.hostnames.values().filter_map(|observed| observed.host.as_ref());
-    let of_host = hosts.filter(|host| host.detail.host.name == host_name);
-    of_host
-        .map(|host| host.sighting(sought, None).map(|sighting| sighting.seen.first_seen))
-        .collect::<Option<Vec<_>>>()?
-        .into_iter()
-        .max()
+    let began = |(hostname, observed): (&Hostname, &ObservedHostname)| {
+        let host = observed.host.as_ref().filter(|host| host.detail.host.name == host_name)?;
+        // It may have been shown before, and something else in between.
+        let first_seen = host.sighting(sought, None).map(|sighting| sighting.seen.first_seen);
+        Some(first_seen.max(done.since(hostname)))
+    };
+    observed.hostnames.iter().filter_map(began).collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 fn request(mode: Mode, window: Option<Duration>) -> ModeRequest {

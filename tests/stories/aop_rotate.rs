@@ -125,7 +125,7 @@ fn data_centres_that_are_late_and_connections_that_stay_open_are_waited_for() {
     let late = late.requests_per_connection(5).start();
     let visiting: Vec<Visiting> =
         [SHOP, WWW].iter().map(|name| late.keep_visiting(name, Duration::from_millis(10))).collect();
-    visiting.iter().for_each(|visiting| visiting.wait_for(Some(aop.sha256())));
+    visiting.iter().for_each(|visiting| visiting.wait_for(Some(sha256(&aop.leaf))));
     // Whatever it showed of the time before the set-up.
     let already: Vec<_> = visiting.iter().map(|visiting| visiting.counts().failures.len()).collect();
     let new = of_another_ca();
@@ -191,7 +191,7 @@ fn what_other_hostnames_show_stays() {
     assert_eq!((live(&aop, Level::Hostname).len(), aop.fake.count("DELETE", "/**")), (2, 0));
     assert_eq!(
         (presented(&aop, SHOP), presented(&aop, WWW)),
-        (vec![Some(sha256(&new)); 2], vec![Some(aop.sha256()); 2])
+        (vec![Some(sha256(&new)); 2], vec![Some(sha256(&aop.leaf)); 2])
     );
     // The other one follows, and takes the old certificate with it.
     let both = rotate(&aop, &wanted(&new), SETTLE, PATIENCE).expect("a plan");

@@ -6,6 +6,7 @@ mod aop_apply;
 mod aop_client;
 mod aop_killed;
 mod aop_lost;
+mod aop_plan_verbs;
 mod aop_preflight;
 mod aop_rollback;
 mod aop_rotate;
