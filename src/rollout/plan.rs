@@ -207,6 +207,9 @@ impl<'a> Plan<'a> {
     fn seen(&self, hostname: &Hostname, observed: &ObservedHostname) -> Option<Step> {
         let sought = self.sought();
         let sighting = observed.host.as_ref().and_then(|host| host.sighting(sought, self.done.since(hostname)));
+        // The origin counts by the names in its configuration.
+        let wildcard = observed.host.as_ref().map(|host| host.configured.as_str()).filter(|name| name.starts_with("*."));
+        let with_siblings = wildcard.map(|name| format!(" for some name of {name}")).unwrap_or_default();
         let what = match sought {
             Sought::Certificate(sha256) => format!("certificate {}", short(sha256)),
             Sought::Verified => "a certificate that verifies".to_owned(),
@@ -215,7 +218,7 @@ impl<'a> Plan<'a> {
             name: StepName::Seen,
             subject: hostname.to_string(),
             is: match &sighting {
-                Some(sighting) => format!("seen from Cloudflare, last at {}", sighting.seen.last_seen),
+                Some(sighting) => format!("seen from Cloudflare{with_siblings}, last at {}", sighting.seen.last_seen),
                 None => format!("{what} has not been seen from Cloudflare"),
             },
             will_be: format!("{what} seen from Cloudflare"),
@@ -229,7 +232,7 @@ impl<'a> Plan<'a> {
 
     fn enforce(&self, hostname: &Hostname, observed: &ObservedHostname) -> Option<Step> {
         let host = self.first_of_its_host(hostname, observed)?;
-        let others: Vec<_> = host.names.iter().filter(|name| !self.is_wanted(name)).map(String::as_str).collect();
+        let others: Vec<_> = observed.host.iter().flat_map(|host| host.others(&self.desired.hostnames)).collect();
         let also = match others.is_empty() {
             true => String::new(),
             false => format!("; with it {}, which the origin has in one host with it", others.join(", ")),
@@ -285,13 +288,6 @@ impl<'a> Plan<'a> {
             Level::Zone => self.zone_level().is_some_and(is_done),
             Level::Hostname => self.associate(hostname, observed).is_some_and(is_done),
         }
-    }
-
-    fn is_wanted(&self, name: &str) -> bool {
-        self.observed
-            .hostnames
-            .values()
-            .any(|observed| observed.host.as_ref().is_some_and(|host| host.configured == name))
     }
 
     /// The origin's host of `hostname`, told once for all hostnames that are in it: they change together.

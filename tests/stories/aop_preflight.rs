@@ -163,7 +163,27 @@ fn an_origin_that_does_not_know_the_name_or_the_ca_is_in_the_way() {
     refuses("no CA at all", &Aop::with(off.start(), fake()), &["origin"], "cannot be observed");
     let wild = origin().host(HostSetup::new("*.example.com").observe("ours"));
     let aop = Aop::with(wild.start(), fake());
-    assert!(aop.preflight(&aop.desired(), None).is_passed(), "a wildcard takes both in");
+    let desired = Desired { enforce: false, ..aop.desired() };
+    assert!(aop.preflight(&desired, None).is_passed(), "a wildcard takes both in");
+}
+
+#[test]
+fn names_that_enforcing_reaches_and_nobody_named_are_in_the_way() {
+    let fake = || cloudflare().zone(zone()).start();
+    let wild = origin().host(HostSetup::new("*.example.com").observe("ours"));
+    let aop = Aop::with(wild.start(), fake());
+    refuses("a wildcard", &aop, &["other_names"], "reaches *.example.com as well");
+    let preflight = aop.preflight(&aop.desired(), None);
+    let told = preflight.checks.iter().filter(|check| check.name == "other_names").count();
+    assert_eq!(told, 1, "once for each host");
+    let several = origin().host(HostSetup::new(SHOP).also(WWW).also("old.example.com").observe("ours"));
+    refuses("several names", &Aop::with(several.start(), fake()), &["other_names"], "reaches old.example.com as well");
+    let named = origin().host(HostSetup::new(SHOP).also(WWW).observe("ours"));
+    let aop = Aop::with(named.start(), fake());
+    assert!(aop.preflight(&aop.desired(), None).is_passed(), "all of them are named");
+    let enforced = origin().host(HostSetup::new("*.example.com").enforce("ours"));
+    let aop = Aop::with(enforced.start(), fake());
+    assert!(aop.preflight(&aop.desired(), None).is_passed(), "nothing changes for the others");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::cloudflare::{Cloudflare, CloudflareError, Zone};
 
 /// The words of all checks, in their order: what `--force` takes.
-pub const CHECKS: [&str; 11] = [
+pub const CHECKS: [&str; 12] = [
     "certificate",
     "token",
     "zone",
@@ -31,6 +31,7 @@ pub const CHECKS: [&str; 11] = [
     "room",
     "origin",
     "trust",
+    "other_names",
 ];
 
 /// What was found before the first step.
