@@ -1,9 +1,11 @@
 //! From what is wanted and what is to steps. Nothing is asked and nothing is changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::associations::is_of;
 use super::desired::Desired;
+use super::enforce::{MIN_WINDOW, spoken};
 use super::observed::{Observed, ObservedHostname};
 use super::seen::Sought;
 use super::step::{Level, Step, StepName, StepState};
@@ -245,15 +247,27 @@ impl<'a> Plan<'a> {
                 true => Mode::Enforce.label().to_owned(),
                 false => "as it is".to_owned(),
             },
-            why: format!(
-                "whoever does not show the certificate is refused, once the evidence says that it is ready{also}"
-            ),
+            why: format!("whoever does not show the certificate is refused, once {}{also}", self.evidence(host)),
             state: match (host.mode, self.desired.enforce) {
                 (Mode::Enforce, _) => StepState::Done,
                 (Mode::Off | Mode::Observe, true) => StepState::Todo,
                 (Mode::Off | Mode::Observe, false) => StepState::LeftOut,
             },
         })
+    }
+
+    /// Over which time readiness is judged.
+    fn evidence(&self, host: &HostReport) -> String {
+        let own = Duration::from_secs(host.evidence.window_seconds);
+        let window = spoken(self.desired.window.unwrap_or(own));
+        let shorter = match self.desired.window.is_none() && own > MIN_WINDOW {
+            true => format!(
+                " (or, if nothing failed but before the edges changed over, the time since then: {} at least)",
+                spoken(MIN_WINDOW)
+            ),
+            false => String::new(),
+        };
+        format!("the evidence of the last {window}{shorter} says that it is ready")
     }
 
     fn prove(&self, hostname: &Hostname, observed: &ObservedHostname) -> Option<Step> {

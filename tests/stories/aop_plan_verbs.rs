@@ -32,7 +32,7 @@ fn in_order(text: &str, words: &[&str]) {
 #[test]
 fn one_command_takes_hostnames_from_nothing_to_enforced_visibly() {
     let aop = Aop::new().visited();
-    let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "0s"]);
+    let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]);
     let stderr = ran.stderr.clone();
     let said = ran.expect(0);
     in_order(
@@ -141,7 +141,7 @@ fn a_program_gets_one_document_and_the_exit_code_says_how_it_ended() {
     assert_eq!((report["ended"].as_str(), aop.mode(SHOP)), (Some("not_ready"), Mode::Observe));
     assert!(report["errors"][0].as_str().is_some_and(|error| error.contains("the same command goes on")), "{report:#}");
     let aop = aop.visited();
-    let report = json(&aop.run_with_leaf("apply", &["--yes", "-o", "json", "--settle", "0s"]).expect(0));
+    let report = json(&aop.run_with_leaf("apply", &["--yes", "-o", "json", "--settle", "1m"]).expect(0));
     assert_eq!((report["ended"].as_str(), report["errors"].as_array().map(Vec::len)), (Some("done"), Some(0)));
     assert!(report["steps"].as_array().expect("steps").iter().all(|step| step["state"] == "done"), "{report:#}");
 }
@@ -166,11 +166,11 @@ fn what_cloudflare_refuses_is_told_with_what_it_means_and_what_to_do() {
 #[test]
 fn without_enforcing_the_walk_ends_before_that_and_goes_on_later() {
     let aop = Aop::new().visited();
-    let said = aop.run_with_leaf("apply", &["--yes", "--no-enforce", "--settle", "0s"]).expect(0);
+    let said = aop.run_with_leaf("apply", &["--yes", "--no-enforce", "--settle", "1m"]).expect(0);
     assert!(said.contains("shown the certificate, and not enforced"), "{said}");
     assert_eq!(aop.mode(SHOP), Mode::Observe);
     let writes = aop.fake.writes();
-    aop.run_with_leaf("apply", &["--yes", "--settle", "0s"]).expect(0);
+    aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]).expect(0);
     assert_eq!((aop.mode(SHOP), aop.fake.writes()), (Mode::Enforce, writes));
 }
 
@@ -188,7 +188,7 @@ fn a_certificate_can_be_made_on_the_way_and_is_the_same_the_next_time() {
     aop.run("plan", &words).expect(0);
     assert_eq!(fs::read_dir(aop.path("out")).expect("a folder").count(), 0, "a plan writes nothing");
     for _ in 0..2 {
-        aop.run("apply", &[&words[..], &["--yes", "--settle", "0s"]].concat()).expect(0);
+        aop.run("apply", &[&words[..], &["--yes", "--settle", "1m"]].concat()).expect(0);
         assert_eq!(aop.fake.count("POST", CERTIFICATES), 1);
     }
     let mut made: Vec<_> =
