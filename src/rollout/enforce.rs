@@ -199,11 +199,7 @@ mod tests {
             (host(&["failing"], &[("no_certificate", before), ("client_eof", NOW)]), settled, half_an_hour),
             (host(&["failing", "too_few_handshakes"], &[("no_certificate", before)]), settled, None),
             (host(&["failing"], &[("no_certificate", before)]), None, None),
-            (
-                host(&["failing"], &[("no_certificate", before)]),
-                Some(at("2026-11-20T09:00:00Z")),
-                None,
-            ),
+            (host(&["failing"], &[("no_certificate", before)]), Some(at("2026-11-20T09:00:00Z")), None),
             (
                 host(&["failing"], &[("no_certificate", "2026-11-20T08:00:00Z")]),
                 Some(at("2026-11-20T09:00:00Z")),

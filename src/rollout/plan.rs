@@ -210,7 +210,8 @@ impl<'a> Plan<'a> {
         let sought = self.sought();
         let sighting = observed.host.as_ref().and_then(|host| host.sighting(sought, self.done.since(hostname)));
         // The origin counts by the names in its configuration.
-        let wildcard = observed.host.as_ref().map(|host| host.configured.as_str()).filter(|name| name.starts_with("*."));
+        let wildcard =
+            observed.host.as_ref().map(|host| host.configured.as_str()).filter(|name| name.starts_with("*."));
         let with_siblings = wildcard.map(|name| format!(" for some name of {name}")).unwrap_or_default();
         let what = match sought {
             Sought::Certificate(sha256) => format!("certificate {}", short(sha256)),

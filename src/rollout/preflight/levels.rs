@@ -32,15 +32,19 @@ pub(super) fn look(asking: &Asking<'_>, zone: &Zone, readings: &Readings, entrie
             Level::Zone => of_lower_level(association, None),
             Level::Global => of_lower_level(association, readings.zone_level.as_ref().ok().copied()),
         };
+        let name = match (asking.desired.level, &obstacle) {
+            (Level::Hostname, Some(_)) => "replaces",
+            (Level::Hostname, None) | (Level::Zone | Level::Global, _) => "levels",
+        };
         let finding = match obstacle {
             None => Finding::holds(levels),
             Some(Finding { verdict, found, next_step }) => {
                 Finding { verdict, found: format!("{levels}. {found}"), next_step }
             }
         };
-        checks.push(finding.of("levels", hostname.as_str()));
+        checks.push(finding.of(name, hostname.as_str()));
     }
-    checks.extend(replaced(asking, readings).map(|finding| finding.of("levels", &zone.name)));
+    checks.extend(replaced(asking, readings).map(|finding| finding.of("replaces", &zone.name)));
     checks.extend(others(asking, readings).map(|finding| finding.of("levels", &zone.name)));
     checks.extend(room(asking, readings).map(|finding| finding.of("room", &zone.name)));
     checks
