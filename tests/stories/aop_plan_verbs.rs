@@ -11,6 +11,7 @@ use crate::cloudflare::Token;
 use crate::support::HostSetup;
 use crate::support::aop::{Aop, SHOP, WWW, cloudflare, origin, zone};
 use crate::support::certificates::around;
+use crate::support::program::finish;
 
 const CERTIFICATES: &str = "/zones/*/origin_tls_client_auth/hostnames/certificates";
 
@@ -172,6 +173,17 @@ fn without_enforcing_the_walk_ends_before_that_and_goes_on_later() {
     let writes = aop.fake.writes();
     aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]).expect(0);
     assert_eq!((aop.mode(SHOP), aop.fake.writes()), (Mode::Enforce, writes));
+    let said = aop.run_with_leaf("apply", &["--yes", "--no-enforce"]).expect(0);
+    assert!(said.contains("www.example.com enforced:"), "it enforces still: {said}");
+}
+
+#[test]
+fn a_faster_clock_is_for_servers_on_this_machine() {
+    let aop = Aop::new();
+    let files = aop.leaf_files();
+    let words = ["--certificate", &files[0], "--key", &files[1]];
+    let ran = finish(aop.program_at("https://api.example.net", "plan", &words).spawn().expect("the program starts"));
+    assert!(ran.code == 1 && ran.stderr.contains("--api-second is for servers on this machine"), "{ran:?}");
 }
 
 #[test]
