@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cloudflare::Token;
 use crate::support::HostSetup;
-use crate::support::aop::{Aop, SHOP, WWW, cloudflare, origin, zone};
+use crate::support::aop::{Aop, SHOP, WWW, cloudflare, leaf, origin, zone};
 use crate::support::certificates::around;
 use crate::support::program::finish;
 
@@ -199,6 +199,10 @@ fn a_certificate_can_be_made_on_the_way_and_is_the_same_the_next_time() {
     let words = ["--issue", "--ca-certificate", &files[0], "--ca-key", &files[1], "--out", &files[2]];
     aop.run("plan", &words).expect(0);
     assert_eq!(fs::read_dir(aop.path("out")).expect("a folder").count(), 0, "a plan writes nothing");
+    // A run that was killed between the two files left a key, which the next one takes up.
+    let key = aop.path("out").join("origin-pull-shop.example.com.key");
+    let left = leaf().key_pem;
+    fs::write(&key, left.expose()).expect("a file");
     for _ in 0..2 {
         aop.run("apply", &[&words[..], &["--yes", "--settle", "1m"]].concat()).expect(0);
         assert_eq!(aop.fake.count("POST", CERTIFICATES), 1);
@@ -207,6 +211,7 @@ fn a_certificate_can_be_made_on_the_way_and_is_the_same_the_next_time() {
         fs::read_dir(aop.path("out")).expect("a folder").map(|file| file.expect("a file").file_name()).collect();
     made.sort();
     assert_eq!(made, ["origin-pull-shop.example.com.key", "origin-pull-shop.example.com.pem"]);
+    assert_eq!(fs::read(&key).expect("a file"), left.expose());
     assert_eq!(aop.mode(SHOP), Mode::Enforce);
 }
 

@@ -90,8 +90,7 @@ impl WantedArguments {
             LevelArgument::Hostname => Level::Hostname,
         };
         let hostnames = self.hostnames()?;
-        let first = hostnames.first().context("no hostname is named")?;
-        let found = self.leaf.find(first, now)?;
+        let found = self.leaf.find(&hostnames, now)?;
         match (level, &found) {
             (Level::Global, Some(_)) => {
                 bail!("at --level global Cloudflare shows its own certificate; leave yours out")
