@@ -141,6 +141,11 @@ fn a_program_gets_one_document_and_the_exit_code_says_how_it_ended() {
     let report = json(&aop.run_with_leaf("apply", &["--yes", "-o", "json", "--wait", "1s"]).expect(3));
     assert_eq!((report["ended"].as_str(), aop.mode(SHOP)), (Some("not_ready"), Mode::Observe));
     assert!(report["errors"][0].as_str().is_some_and(|error| error.contains("the same command goes on")), "{report:#}");
+    let open: Vec<_> =
+        report["steps"].as_array().expect("steps").iter().filter(|step| step["state"] != "done").collect();
+    let late = |step: &&&Value| ["seen", "enforce", "prove"].iter().any(|name| step["name"] == *name);
+    assert_eq!((open.len(), open.iter().filter(late).count()), (6, 6), "all else is done: {report:#}");
+    assert_eq!(aop.fake.writes().len(), 4, "{:?}", aop.fake.writes());
     let aop = aop.visited();
     let report = json(&aop.run_with_leaf("apply", &["--yes", "-o", "json", "--settle", "1m"]).expect(0));
     assert_eq!((report["ended"].as_str(), report["errors"].as_array().map(Vec::len)), (Some("done"), Some(0)));
@@ -213,6 +218,34 @@ fn a_certificate_can_be_made_on_the_way_and_is_the_same_the_next_time() {
     assert_eq!(made, ["origin-pull-shop.example.com.key", "origin-pull-shop.example.com.pem"]);
     assert_eq!(fs::read(&key).expect("a file"), left.expose());
     assert_eq!(aop.mode(SHOP), Mode::Enforce);
+}
+
+#[test]
+fn a_wildcard_is_enforced_only_if_the_operator_says_so() {
+    let origin = origin().host(HostSetup::new("*.example.com").observe("ours"));
+    let aop = Aop::with(origin.start(), cloudflare().zone(zone()).start()).visited();
+    let said = aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]).expect(1);
+    in_order(
+        &said,
+        &["✗ other_names", "*.example.com", "with it *.example.com", "--force other_names=shop.example.com"],
+    );
+    assert_eq!((aop.mode("*.example.com"), aop.fake.writes()), (Mode::Observe, Vec::new()));
+    let words = ["--yes", "--settle", "1m", "--force", "other_names=shop.example.com"];
+    aop.run_with_leaf("apply", &words).expect(0);
+    assert_eq!(aop.mode("*.example.com"), Mode::Enforce);
+}
+
+#[test]
+fn where_another_user_set_it_up_both_ways_say_that_nothing_is_remembered() {
+    let aop = Aop::new().visited();
+    aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]).expect(0);
+    let remembers = aop.run_with_leaf("plan", &[]).expect(0);
+    assert!(!remembers.contains("nothing is remembered"), "{remembers}");
+    fs::remove_dir_all(aop.path("state")).expect("a folder");
+    let said = aop.run_with_leaf("plan", &[]).expect(0);
+    in_order(&said, &["! levels", "nothing is remembered here of what was before", "--state FOLDER"]);
+    let said = aop.run("rollback", &["--dry-run"]).expect(0);
+    in_order(&said, &["void shop.example.com", "nothing is remembered here of what was before", "--state FOLDER"]);
 }
 
 #[test]
