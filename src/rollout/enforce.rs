@@ -22,10 +22,8 @@ use crate::remote::admin::AdminError;
 /// No host is enforced on the evidence of less unless the operator says so, however busy it is: edges of other places come
 /// by now and then.
 pub(super) const MIN_WINDOW: Duration = Duration::from_mins(15);
-/// Up to here an origin counts by minutes; what came before the change would count again in a longer one.
-const MAX_WINDOW: Duration = Duration::from_hours(1);
-/// How far a window may reach back beyond its beginning.
-const GRAIN: Duration = Duration::from_mins(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Has the origin ask for certificates, and log what it gets.
 pub(super) fn observe(ctx: &Context<'_>, host: &Host) -> Result<(), RolloutError> {
@@ -90,6 +88,7 @@ fn ready_over(
     let window = match desired.window {
         Some(window) => window,
         None => match since_settled(&own, settled, ctx.origin.status()?.at) {
+            Some(window) if window >= Duration::from_secs(own.host.evidence.window_seconds) => return Ok(Err(missing)),
             Some(window) if window < MIN_WINDOW => {
                 let at_least = spoken(MIN_WINDOW);
                 return Ok(Err(format!("{missing}; what came since is judged alone once that is {at_least}")));
@@ -98,10 +97,6 @@ fn ready_over(
             None => return Ok(Err(missing)),
         },
     };
-    // Longer than its own would count for nothing.
-    if window >= Duration::from_secs(own.host.evidence.window_seconds) {
-        return Ok(Err(missing));
-    }
     Ok(match self::missing(&ctx.origin.host(name, Some(window))?.host) {
         None => Ok(Some(window)),
         Some(still) => Err(still),
@@ -120,7 +115,16 @@ fn since_settled(own: &HostDetail, settled: Option<Timestamp>, now: Timestamp) -
     let only_failing = own.host.readiness.shortfalls.iter().all(|shortfall| shortfall.kind == ShortfallKind::Failing);
     let failing = |failure: &&FailureReport| failure.network == Network::Cloudflare && is_failing(failure.reason);
     let all_past = own.failures.iter().filter(failing).all(|failure| failure.last.at < settled);
-    (only_failing && all_past).then(|| now.since(settled).saturating_sub(GRAIN).min(MAX_WINDOW))
+    (only_failing && all_past).then(|| since_then(now.since(settled)))
+}
+
+/// The longest window that holds nothing from before `passed`: an origin counts by minutes up to an hour, and by hours
+/// beyond.
+fn since_then(passed: Duration) -> Duration {
+    match passed.saturating_sub(MINUTE) {
+        fine if fine <= HOUR => fine,
+        _ => passed.saturating_sub(HOUR).max(HOUR),
+    }
 }
 
 /// A time as people write it.
@@ -188,6 +192,14 @@ mod tests {
     }
 
     #[test]
+    fn a_window_holds_nothing_from_before_the_change() {
+        let minutes = Duration::from_mins;
+        for (passed, window) in [(0, 0), (1, 0), (30, 29), (61, 60), (62, 60), (119, 60), (180, 120)] {
+            assert_eq!(since_then(minutes(passed)), minutes(window), "{passed}");
+        }
+    }
+
+    #[test]
     fn only_what_failed_before_the_edges_changed_over_is_left_out() {
         let (before, after) = ("2026-11-20T11:29:59Z", "2026-11-20T11:30:00Z");
         let settled = Some(at("2026-11-20T11:30:00Z"));
@@ -203,7 +215,7 @@ mod tests {
             (
                 host(&["failing"], &[("no_certificate", "2026-11-20T08:00:00Z")]),
                 Some(at("2026-11-20T09:00:00Z")),
-                Some(MAX_WINDOW),
+                Some(HOUR + HOUR),
             ),
         ] {
             assert_eq!(since_settled(&host, settled, at(NOW)), expected, "{:#?}", host.failures);

@@ -125,25 +125,33 @@ fn hostnames(words: &Words, seed: &Seed) -> Vec<String> {
 }
 
 fn introduce(fake: &Fake, words: &Words, hostnames: &[String]) {
-    let (url, token) = (fake.base_url(), fake.token());
+    let (url, token, control) = (fake.base_url(), fake.token(), fake.control_url());
     let zone = fake.state(|state| state.zones.first().map(|zone| zone.name.clone())).unwrap_or_default();
+    let hostname = hostnames.first().map_or("shop.example.com", String::as_str);
+    let whom = format!("{hostname} --zone {zone} --api {url}");
     println!("API      {url}");
     println!("token    {token}");
-    println!("control  {}", fake.control_url());
+    println!("control  {control}");
     println!("time     {}, {} times as fast as here", fake.now(), words.speed);
-    println!("\nTry:\n  export CLOUDFLARE_API_TOKEN={token}");
-    for verb in ["plan", "apply", "status", "rotate", "rollback"] {
-        let hostname = hostnames.first().map_or("shop.example.com", String::as_str);
-        println!("  originlock aop {verb} {hostname} --zone {zone} --api {url}");
+    println!("\nTry, with a certificate that `originlock pki ca` and `originlock pki leaf` made:");
+    println!("  export CLOUDFLARE_API_TOKEN={token}");
+    for verb in ["plan", "apply"] {
+        println!("  originlock aop {verb} {whom} --certificate origin-pull.pem --key origin-pull.key");
     }
-    println!("  curl -s {}/state", fake.control_url());
-    println!(
-        "  curl -s {}/faults -d '{{\"method\": \"PUT\", \"effect\": \"close\", \"applied\": true}}'",
-        fake.control_url()
-    );
+    for verb in ["status", "rollback"] {
+        println!("  originlock aop {verb} {whom}");
+    }
+    println!("  curl -s {control}/state");
+    println!("  curl -s {control}/faults -d '{{\"method\": \"PUT\", \"effect\": \"close\", \"applied\": true}}'");
     match words.origin {
-        Some(origin) => println!("\nThe edges visit {origin}. What they present:\n"),
-        None => println!("\nNo --origin: no edge visits anybody. Requests to the API:\n"),
+        Some(origin) => {
+            let edges: Vec<String> = words.edge.iter().map(ToString::to_string).collect();
+            println!("\nThe edges visit {origin} from {}.", edges.join(", "));
+            println!(
+                "They are Cloudflare to an origin whose evidence.cloudflare_ranges names a file with these addresses.\n"
+            );
+        }
+        None => println!("\nNo --origin: no edge visits anybody.\n"),
     }
 }
 

@@ -188,6 +188,28 @@ impl Zone {
         self
     }
 
+    /// The switch of Cloudflare's shared certificate cannot be moved.
+    #[must_use]
+    pub const fn tls_client_auth_fixed(mut self) -> Self {
+        self.tls_client_auth_editable = false;
+        self
+    }
+
+    /// Automatic mode is on, and raises the encryption mode.
+    #[must_use]
+    pub fn raising(mut self, after: Duration, to: &str) -> Self {
+        self.ssl_automatic_mode = "auto".to_owned();
+        self.automatic_raise = Some(Raise { after, to: to.to_owned() });
+        self
+    }
+
+    /// A hostname outside the zone that it serves too.
+    #[must_use]
+    pub fn custom_hostname(mut self, name: &str) -> Self {
+        self.custom_hostnames.push(name.to_owned());
+        self
+    }
+
     #[must_use]
     pub fn record(mut self, kind: &str, name: &str, content: &str, proxied: bool) -> Self {
         let (name, kind, content) = (name.to_owned(), kind.to_owned(), content.to_owned());

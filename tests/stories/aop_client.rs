@@ -1,5 +1,6 @@
 //! The client of Cloudflare's API keeps to its limits, gets over its troubles, and shows its token to nobody else.
 
+use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +11,16 @@ use std::time::{Duration, Instant};
 use originlock::clock::Clock;
 use originlock::cloudflare::{Cloudflare, CloudflareError, Collection, Kind, Pace, SslMode, ZoneId};
 use originlock::fetch::{Client, Endpoint, TlsFiles};
+use originlock::pki::LeafOptions;
 use originlock::secret::Secret;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::cloudflare::{self, Effect, Fake, FakeClock, Fault, Permission, RetryAfter, Settings, Token, Zone};
 use crate::support::aop::leaf;
+use crate::support::certificates::good;
+use crate::support::pki;
 
 /// The fake's seconds beside the machine's.
 const SPEED: u32 = 100;
@@ -282,4 +289,30 @@ fn all_associations_are_found_however_many_there_are() {
     }
     let old = limited(|settings| settings.list_supported = false);
     assert_eq!(client(&old).associations(&id()).expect("an answer"), None);
+}
+
+#[test]
+fn over_tls_the_api_has_to_prove_who_it_is() {
+    let issued = pki().site.issue(&LeafOptions::server(&["127.0.0.1"], good())).expect("a server certificate");
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider serves the default versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from(issued.certificate_der.clone())],
+            PrivateKeyDer::from_pem_slice(issued.key_pem.expose()).expect("a key"),
+        )
+        .expect("a certificate with its key");
+    let fake = fake().tls(Arc::new(config)).start();
+    let folder = tempfile::tempdir().expect("a folder");
+    for (ca, is_known) in [(&pki().site, true), (&pki().other, false)] {
+        let file = folder.path().join("api-ca.pem");
+        fs::write(&file, ca.certificate_pem()).expect("a file");
+        let files = TlsFiles { ca: Some(file), client: None };
+        let token = Secret::new(fake.token().into_bytes());
+        let client = Client::new(Endpoint::parse(&fake.base_url()).expect("a URL"), &files, Some(&token));
+        let read = Cloudflare::new(client.expect("a client")).expect("a client").ssl_mode(&id());
+        assert_eq!(read.is_ok(), is_known, "{read:?}");
+        assert_eq!(fake.requests().len(), 1, "a stranger does not even get the question");
+    }
 }

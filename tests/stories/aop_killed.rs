@@ -1,6 +1,5 @@
 //! Killed at any instant and run again: the same end, and no second certificate. An origin that goes away is waited for.
 
-use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::thread;
@@ -12,7 +11,6 @@ use crate::cloudflare::{Effect, Fake, Fault};
 use crate::support::HostSetup;
 use crate::support::aop::{Aop, SHOP, WWW, ZONE, cloudflare, origin, zone};
 use crate::support::program::finish;
-use crate::support::world::wait_until;
 
 /// All that the walk changes at Cloudflare, in its order.
 const WRITES: [(&str, &str, usize); 4] = [
@@ -22,12 +20,12 @@ const WRITES: [(&str, &str, usize); 4] = [
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 2),
 ];
 
-fn aop(fake: Fake) -> Aop {
+pub fn aop(fake: Fake) -> Aop {
     let origin = origin().host(HostSetup::new(SHOP).mode("off").ca("ours")).host(HostSetup::new(WWW).observe("ours"));
     Aop::with(origin.start(), fake)
 }
 
-fn start(aop: &Aop) -> Child {
+pub fn start(aop: &Aop) -> Child {
     let files = aop.leaf_files();
     let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "1m"];
     // Nobody reads what it says, and it may not wait for that.
@@ -35,13 +33,13 @@ fn start(aop: &Aop) -> Child {
 }
 
 /// SIGKILL.
-fn kill(mut child: Child) {
+pub fn kill(mut child: Child) {
     child.kill().expect("it is ours");
     child.wait().expect("it ends");
 }
 
 #[track_caller]
-fn arrives(case: &str, aop: &Aop) {
+pub fn arrives(case: &str, aop: &Aop) {
     let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]);
     assert_eq!(ran.code, 0, "{case}: {ran:#?}");
     assert_eq!((aop.mode(SHOP), aop.mode(WWW)), (Mode::Enforce, Mode::Enforce), "{case}");
@@ -57,51 +55,6 @@ fn arrives(case: &str, aop: &Aop) {
     let journal: serde_json::Value = serde_json::from_str(&journal).expect("it is whole");
     for name in [SHOP, WWW] {
         assert_eq!(journal["before"][name]["association"], serde_json::Value::Null, "{case}: {journal:#}");
-    }
-}
-
-/// Lets the n-th request be answered never, although it does its work, and kills whoever waits for that. Whether it came
-/// to so many requests.
-fn killed_after_request(n: usize) -> bool {
-    let fault = Fault::anywhere().nth(n).apply_then_hang();
-    let aop = aop(cloudflare().zone(zone()).fault(fault).start()).visited();
-    let child = RefCell::new(start(&aop));
-    let hangs = || aop.fake.state(|state| state.log.get(n - 1).map(crate::cloudflare::Logged::line));
-    let has_ended = || child.borrow_mut().try_wait().is_ok_and(|ended| ended.is_some());
-    wait_until(&format!("request {n}"), || hangs().is_some() || has_ended());
-    let mut child = child.into_inner();
-    let Some(request) = hangs() else {
-        assert!(child.wait().is_ok_and(|ended| ended.success()), "it ended by itself before request {n}");
-        return false;
-    };
-    kill(child);
-    arrives(&format!("killed after request {n}, {request}"), &aop);
-    true
-}
-
-/// Every other request, so that two halves run beside each other. How many they are.
-fn killed_after_every_other(from: usize) -> usize {
-    (from..).step_by(2).take_while(|n| killed_after_request(*n)).count()
-}
-
-#[test]
-fn after_every_odd_request() {
-    assert!(killed_after_every_other(1) > 5, "a walk has more requests");
-}
-
-#[test]
-fn after_every_even_request() {
-    assert!(killed_after_every_other(2) > 5, "a walk has more requests");
-}
-
-#[test]
-fn once_the_origin_enforces() {
-    for name in [SHOP, WWW] {
-        let aop = aop(cloudflare().zone(zone()).start()).visited();
-        let child = start(&aop);
-        wait_until("it is enforced", || aop.mode(name) == Mode::Enforce);
-        kill(child);
-        arrives(&format!("killed once {name} was enforced"), &aop);
     }
 }
 

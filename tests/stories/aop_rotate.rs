@@ -229,6 +229,23 @@ const WRITES: [(&str, &str, usize); 4] = [
     ("DELETE", "/zones/*/origin_tls_client_auth/hostnames/certificates/*", 1),
 ];
 
+#[test]
+fn answers_that_get_lost_change_nothing() {
+    for (method, path, nth) in WRITES {
+        for server_error in [false, true] {
+            let case = format!("{method} {path} number {nth}, server error: {server_error}");
+            let aop = enforced(|_| {});
+            let lost = Fault::on(method, path).nth(nth);
+            aop.fake.fault(if server_error { lost.apply_then_500() } else { lost.apply_then_close() });
+            let new = leaf();
+            let outcome = rotate(&aop, &wanted(&new), SETTLE, PATIENCE).expect("a plan");
+            assert!(outcome.errors.is_empty(), "{case}: {outcome:#?}");
+            is_rotated(&case, &aop, &new, &wanted(&new));
+            assert_eq!(aop.failures(), [""; 0], "{case}: somebody was refused");
+        }
+    }
+}
+
 fn start(aop: &Aop) -> Child {
     let path = |name| aop.path(name).to_string_lossy().into_owned();
     let (certificate, key) = (path("new.pem"), path("new.key"));

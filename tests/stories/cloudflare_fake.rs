@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cloudflare::{
     Delay, Fake, FakeClock, FinalNewline, Outcome, Permission, RetryAfter, Settings, Token, VoidEcho, VoidRead, Zone,
+    account_id,
 };
 use crate::support::certificates::{good, now};
 use crate::support::{Api, Reply, pki};
@@ -315,4 +316,79 @@ fn the_fake_is_moved_from_outside() {
     assert_eq!(get(&fake, "/ips").status, 307);
     control("POST /__fake/reset", json!({}));
     assert_eq!(get(&fake, CERTIFICATES).json()["result"], json!([]));
+}
+
+#[test]
+fn zones_and_their_settings_are_as_they_were_sown() {
+    let zone = Zone::new("example.com").raising(seconds(60), "strict").tls_client_auth_fixed();
+    let zone = zone.proxied("a.example.com", "198.51.100.4").dns_only("a.example.com", "2001:db8::4");
+    let zone = zone.proxied("*.example.com", "198.51.100.4").custom_hostname("shop.elsewhere.example");
+    let theirs = Zone::new("example.com").account("Someone Else").status("pending");
+    let fake = Fake::builder().zone(zone).zone(theirs).clock(FakeClock::Manual).starting(now()).start();
+    let named = get(&fake, "/zones?name=example.com").json()["result"].clone();
+    let found: Vec<_> = named.as_array().into_iter().flatten().map(|zone| zone["status"].clone()).collect();
+    assert_eq!(found, ["active", "pending"]);
+    assert_eq!(get(&fake, "/zones?name=example.com&status=active").json()["result_info"]["total_count"], 1);
+    let page = get(&fake, "/zones?per_page=5&page=2").json();
+    assert_eq!((&page["result"], &page["result_info"]["page"]), (&json!([]), &json!(2)));
+    is(&get(&fake, "/zones?per_page=51"), 400, 1400);
+    let records =
+        |query: &str| get(&fake, &format!("dns_records?{query}")).json()["result_info"]["total_count"].clone();
+    assert_eq!([records("name.exact=a.example.com"), records("proxied=true"), records("per_page=1")], [2, 2, 3]);
+    assert_eq!(get(&fake, "settings/ssl").json()["result"]["value"], "full");
+    fake.advance(seconds(60));
+    assert_eq!(get(&fake, "settings/ssl").json()["result"]["value"], "strict");
+    assert!(get(&fake, "settings/ssl_automatic_mode").json()["result"]["next_scheduled_scan"].is_string());
+    assert_eq!(get(&fake, "settings/tls_client_auth").json()["result"]["editable"], false);
+    is(&ask(&fake, "PATCH settings/tls_client_auth", &json!({ "value": "on" })), 400, 1006);
+    let key_agreement = "cache/origin_post_quantum_encryption";
+    assert_eq!(ask(&fake, &format!("PUT {key_agreement}"), &json!({ "value": "preferred" })).status, 200);
+    assert_eq!(get(&fake, key_agreement).json()["result"]["value"], "preferred");
+    is(&get(&fake, "rulesets/phases/http_config_settings/entrypoint"), 404, 10003);
+    let cert_id = id(&upload(&fake, &leaf()));
+    fake.settings(|settings| {
+        settings.max_associations = 1;
+        settings.wildcards = false;
+    });
+    is(&put(&fake, "*.example.com", &cert_id, Some(true)), 400, 1416);
+    assert_eq!(put(&fake, "shop.elsewhere.example", &cert_id, Some(true)).status, 200);
+    is(&put(&fake, SHOP, &cert_id, Some(true)), 400, 1405);
+    assert_eq!(put(&fake, "shop.elsewhere.example", &cert_id, Some(false)).status, 200, "the same one again");
+}
+
+#[test]
+fn alerts_depend_on_the_account_and_may_be_there_twice() {
+    let zone = |name: &str, account: &str| Zone::new(name).account(account);
+    let fake = Fake::builder().zone(zone("example.com", "Rich")).zone(zone("poor.example", "Poor"));
+    let fake = fake.account_without_alerts("Poor").start();
+    let kind = "hostname_aop_custom_certificate_expiration_type";
+    let policy = json!({ "name": "expiry", "alert_type": kind, "enabled": true, "mechanisms": {} });
+    for (account, offers, status) in [("Rich", true, 200), ("Poor", false, 400)] {
+        let at = format!("/accounts/{}/alerting/v3", account_id(account));
+        assert_eq!(get(&fake, &format!("{at}/available_alerts")).body.contains(kind), offers, "{account}");
+        let made = [(); 2].map(|()| ask(&fake, &format!("POST {at}/policies"), &policy).status);
+        assert_eq!(made, [status; 2], "{account}");
+        let count = get(&fake, &format!("{at}/policies")).json()["result_info"]["total_count"].clone();
+        assert_eq!(count, if offers { 2 } else { 0 }, "{account}");
+    }
+    is(&get(&fake, &format!("/accounts/{}/alerting/v3/policies", account_id("Nobody"))), 403, 9109);
+}
+
+#[test]
+fn the_same_requests_have_the_same_answers() {
+    let leaf = leaf();
+    let answers = |random: u64| {
+        let fake = Fake::builder().zone(Zone::new("example.com")).clock(FakeClock::Manual).starting(now());
+        let fake = fake.random(random).settings(|settings| settings.deployment = Delay::between(1, 1000)).start();
+        let uploaded = upload(&fake, &leaf);
+        let statuses: Vec<Value> = (0..10)
+            .map(|_| {
+                fake.advance(seconds(100));
+                status(&fake, &format!("{CERTIFICATES}/{}", id(&uploaded)))
+            })
+            .collect();
+        (uploaded.body, uploaded.head, statuses)
+    };
+    assert_eq!(answers(1), answers(1));
+    assert_ne!(answers(1).0, answers(2).0);
 }

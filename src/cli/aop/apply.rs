@@ -167,7 +167,7 @@ fn done(steps: &[Step]) -> &'static str {
 /// The worst that happened.
 pub(super) fn came_to(errors: &[RolloutError]) -> Ended {
     let of = |error: &RolloutError| match error {
-        RolloutError::TimedOut { step: StepName::Seen | StepName::Enforce, .. } => Ended::NotReady,
+        RolloutError::TimedOut { step: StepName::Seen | StepName::Unseen | StepName::Enforce, .. } => Ended::NotReady,
         RolloutError::Cloudflare(error) => by_cloudflare(error),
         RolloutError::TimedOut { .. }
         | RolloutError::Origin(_)
