@@ -19,8 +19,8 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    /// Locked as long as it is open.
-    _lock: File,
+    /// Locked as long as it is open. `None`: it was opened to look only.
+    lock: Option<File>,
     entries: Entries,
 }
 
@@ -138,6 +138,16 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
+        Self::read(path, zone, Some(lock))
+    }
+
+    /// Reads the journal of `zone` in `folder`. Nothing is made or locked, and nothing can be recorded.
+    pub fn look(folder: &Path, zone: &ZoneId) -> Result<Self, JournalError> {
+        Self::read(path_of(folder, zone), zone, None)
+    }
+
+    fn read(path: PathBuf, zone: &ZoneId, lock: Option<File>) -> Result<Self, JournalError> {
+        let failed = |source| JournalError::Io { path: path.clone(), source };
         let entries = match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|source| JournalError::Unreadable { path: path.clone(), source })?,
@@ -145,7 +155,7 @@ impl Journal {
             Err(error) => return Err(failed(error)),
         };
         match entries.version {
-            VERSION => Ok(Self { path, _lock: lock, entries }),
+            VERSION => Ok(Self { path, lock, entries }),
             _ => Err(JournalError::Version { path }),
         }
     }
@@ -168,6 +178,10 @@ impl Journal {
         change(&mut entries);
         if entries == self.entries {
             return Ok(());
+        }
+        if self.lock.is_none() {
+            let source = io::Error::from(io::ErrorKind::PermissionDenied);
+            return Err(JournalError::Io { path: self.path.clone(), source });
         }
         let text = serde_json::to_vec_pretty(&entries).expect("our own types are JSON");
         write(&self.path, &text).map_err(|source| JournalError::Io { path: self.path.clone(), source })?;

@@ -1,6 +1,6 @@
 //! The way back: the origin first, then Cloudflare's side to what was there before, whatever gets in between.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use originlock::hostname::Hostname;
@@ -231,11 +231,33 @@ fn while_cloudflares_api_is_down_the_origin_is_opened_and_what_is_left_is_said()
 }
 
 #[test]
+fn while_cloudflares_api_hangs_the_origin_is_opened_already() {
+    let (aop, _) = enforced(zone(), |_| {});
+    let asked = aop.fake.requests().len();
+    aop.fake.fault(Fault::anywhere().always().effect(Effect::Hang));
+    let mut command = aop.program("rollback", &["--yes"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    aop.fake.wait_until("Cloudflare is asked", |state| state.log.len() > asked);
+    let modes = (aop.mode(SHOP), aop.mode(WWW));
+    let waits = child.try_wait().expect("it is ours").is_none();
+    child.kill().expect("it is ours");
+    child.wait().expect("it ends");
+    assert_eq!((modes, waits), ((Mode::Observe, Mode::Observe), true));
+}
+
+#[test]
 fn a_dry_run_changes_nothing_and_without_yes_nobody_is_taken_by_surprise() {
     let (aop, _) = enforced(zone(), |_| {});
     let writes = aop.fake.writes();
     let said = aop.run("rollback", &["--dry-run"]).expect(0);
     assert!(said.contains("enforce → observe") && said.contains("void shop.example.com: enabled with"), "{said}");
+    // Not even a lock is made.
+    let elsewhere = aop.path("elsewhere");
+    let dry = aop.program("rollback", &["--dry-run"]);
+    let words: Vec<_> = dry.get_args().map(ToOwned::to_owned).collect();
+    let words = words.into_iter().map(|word| if word == aop.path("state") { elsewhere.clone().into() } else { word });
+    let ran = Command::new(dry.get_program()).args(words.collect::<Vec<std::ffi::OsString>>()).output();
+    assert!(ran.expect("it runs").status.success() && !elsewhere.exists());
     aop.run("rollback", &[]).expect(2);
     assert_eq!((aop.fake.writes(), aop.mode(SHOP)), (writes, Mode::Enforce));
 }
