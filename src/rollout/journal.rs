@@ -1,6 +1,6 @@
 //! What neither Cloudflare nor the origin can tell after a crash: intents before, results after. No key, no token.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -52,6 +52,9 @@ pub struct Upload {
     /// Whether it lay there before anyone here wanted it: not ours to delete.
     #[serde(default)]
     pub was_there: bool,
+    /// Whom it is for. Empty: it was not recorded.
+    #[serde(default)]
+    pub hostnames: BTreeSet<String>,
 }
 
 /// What a hostname was like.
@@ -98,6 +101,9 @@ pub struct Rotation {
     /// CA certificates at the origin that the old ones needed, and the new one does not.
     #[serde(default)]
     pub old_cas: Vec<Fingerprint>,
+    /// Who else was seen to need them, before the first change. `None`: it was not looked up, so that they stay.
+    #[serde(default)]
+    pub needed_by: Option<Vec<String>>,
 }
 
 /// A certificate that another one takes the place of.
@@ -230,7 +236,8 @@ mod tests {
     fn what_was_recorded_is_there_after_a_crash_and_only_one_process_has_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut journal = Journal::open(folder.path(), &zone()).expect("a journal");
-        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None, was_there: false };
+        let upload =
+            Upload { begun_at: Timestamp::from_seconds(7), id: None, was_there: false, hostnames: BTreeSet::new() };
         journal.record(|entries| drop(entries.uploads.insert("ab".to_owned(), upload.clone()))).expect("written");
         assert!(matches!(Journal::open(folder.path(), &zone()), Err(JournalError::InUse { .. })));
         drop(journal);

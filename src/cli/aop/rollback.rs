@@ -37,6 +37,9 @@ pub(super) struct RollbackArguments {
     /// Leave the zone setting tls_client_auth as it is
     #[arg(long)]
     keep_zone_setting: bool,
+    /// Switch the level off although nobody recorded here what it was before
+    #[arg(long, conflicts_with_all = ["origin_only", "keep_zone_setting"])]
+    switch_off: bool,
     #[command(flatten)]
     cloudflare: CloudflareArguments,
     #[command(flatten)]
@@ -67,6 +70,7 @@ pub(super) fn run(arguments: &RollbackArguments) -> anyhow::Result<Ended> {
         keep_certificate: arguments.keep_certificate,
         delete_certificate: arguments.delete_certificate,
         keep_zone_setting: arguments.keep_zone_setting,
+        switch_off: arguments.switch_off,
     };
     let proxy = arguments.origin.find(Right::Change)?;
     let way = &arguments.way;
@@ -78,7 +82,9 @@ pub(super) fn run(arguments: &RollbackArguments) -> anyhow::Result<Ended> {
         {
             return Ok(ended);
         }
-        if !way.dry_run && let Err(error) = release::take(&proxy, &mut Told::new(way.output), &mut releases) {
+        if !way.dry_run
+            && let Err(error) = release::take(&proxy, &mut Told::new(way.output), &mut releases)
+        {
             return way.finish(Arrived { steps: steps(&releases), errors: vec![error], ..Arrived::default() }, "");
         }
     }
