@@ -97,7 +97,8 @@ impl Walk<'_> {
         match step.name {
             StepName::Upload => {
                 if let Some((collection, leaf)) = self.desired.collection().zip(self.desired.leaf.as_ref()) {
-                    self.observed.certificate = Some(certificates::ensure(ctx, step, collection, leaf)?);
+                    let certificate = certificates::ensure(ctx, step, collection, leaf, &self.desired.hostnames)?;
+                    self.observed.certificate = Some(certificate);
                 }
             }
             StepName::Observe => {

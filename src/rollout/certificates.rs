@@ -1,5 +1,7 @@
 //! The certificate is at Cloudflare, once, and deployed: whatever was there before, and whatever gets lost on the way.
 
+use std::collections::BTreeSet;
+
 use super::context::{Context, Look};
 use super::error::RolloutError;
 use super::journal::{Entries, Upload};
@@ -8,9 +10,10 @@ use super::step::Step;
 use crate::cloudflare::{
     CertificateId, Cloudflare, CloudflareError, Collection, Kind, Status, UploadedCertificate, ZoneId,
 };
+use crate::hostname::Hostname;
 use crate::x509::Fingerprint;
 
-/// Sees to it that `leaf` is in `collection` and active, by uploading it where it is not there already.
+/// Sees to it that `leaf` is in `collection` and active for `hostnames`, by uploading it where it is not there already.
 ///
 /// Nothing is sent again before it was looked up: a certificate is recognised by its fingerprint in the list, and by the
 /// id in the journal where the list lags behind. A second upload of the same certificate is none: Cloudflare refuses it.
@@ -22,10 +25,11 @@ pub fn ensure(
     step: &Step,
     collection: Collection,
     leaf: &Leaf,
+    hostnames: &[Hostname],
 ) -> Result<UploadedCertificate, RolloutError> {
     let limit = ctx.patience.deploy;
     let next_step = "the same command goes on waiting; nothing is uploaded twice";
-    let found = ctx.wait(step, limit, next_step, |ctx| find_or_upload(ctx, collection, leaf))?;
+    let found = ctx.wait(step, limit, next_step, |ctx| find_or_upload(ctx, collection, leaf, hostnames))?;
     ctx.wait(step, limit, next_step, |ctx| deployed(ctx, collection, leaf, &found.id))
 }
 
@@ -59,13 +63,14 @@ fn find_or_upload(
     ctx: &mut Context<'_>,
     collection: Collection,
     leaf: &Leaf,
+    hostnames: &[Hostname],
 ) -> Result<Look<UploadedCertificate>, RolloutError> {
     let sha256 = leaf.sha256();
     let entries = Some(ctx.journal.entries());
     match find(ctx.cloudflare, &ctx.zone.id, collection, entries, sha256)? {
         Some(found) if !found.status.is_leaving() => {
             // The intent to upload is recorded before the upload: without one it was somebody else.
-            remember(ctx, sha256, Some(found.id.clone()), true)?;
+            remember(ctx, sha256, Some(found.id.clone()), true, hostnames)?;
             return Ok(Look::Ready(found));
         }
         Some(found) if found.status == Status::PendingDeletion => {
@@ -74,10 +79,10 @@ fn find_or_upload(
         // What is deleted comes back to life under its id.
         Some(_) | None => {}
     }
-    remember(ctx, sha256, None, false)?;
+    remember(ctx, sha256, None, false, hostnames)?;
     match ctx.cloudflare.upload(&ctx.zone.id, collection, &leaf.certificate, &leaf.key) {
         Ok(uploaded) => {
-            remember(ctx, sha256, Some(uploaded.id.clone()), false)?;
+            remember(ctx, sha256, Some(uploaded.id.clone()), false, hostnames)?;
             Ok(Look::Ready(uploaded))
         }
         Err(error) => match error.kind() {
@@ -134,10 +139,17 @@ fn remember(
     sha256: Fingerprint,
     id: Option<CertificateId>,
     was_there: bool,
+    hostnames: &[Hostname],
 ) -> Result<(), RolloutError> {
     let now = ctx.clock.now();
     ctx.journal.record(|entries| {
-        let upload = entries.uploads.entry(sha256.to_string()).or_insert(Upload { begun_at: now, id: None, was_there });
+        let upload = entries.uploads.entry(sha256.to_string()).or_insert_with(|| Upload {
+            begun_at: now,
+            id: None,
+            was_there,
+            hostnames: BTreeSet::new(),
+        });
+        upload.hostnames.extend(hostnames.iter().map(Hostname::to_string));
         upload.id = id.or_else(|| upload.id.take());
     })?;
     Ok(())

@@ -1,6 +1,6 @@
 //! What neither Cloudflare nor the origin can tell after a crash: intents before, results after. No key, no token.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,8 +19,8 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    /// Locked as long as it is open.
-    _lock: File,
+    /// Locked as long as it is open. `None`: it was opened to look only.
+    lock: Option<File>,
     entries: Entries,
 }
 
@@ -52,6 +52,9 @@ pub struct Upload {
     /// Whether it lay there before anyone here wanted it: not ours to delete.
     #[serde(default)]
     pub was_there: bool,
+    /// Whom it is for. Empty: it was not recorded.
+    #[serde(default)]
+    pub hostnames: BTreeSet<String>,
 }
 
 /// What a hostname was like.
@@ -98,6 +101,9 @@ pub struct Rotation {
     /// CA certificates at the origin that the old ones needed, and the new one does not.
     #[serde(default)]
     pub old_cas: Vec<Fingerprint>,
+    /// Who else was seen to need them, before the first change. `None`: it was not looked up, so that they stay.
+    #[serde(default)]
+    pub needed_by: Option<Vec<String>>,
 }
 
 /// A certificate that another one takes the place of.
@@ -138,6 +144,16 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
+        Self::read(path, zone, Some(lock))
+    }
+
+    /// Reads the journal of `zone` in `folder`. Nothing is made or locked, and nothing can be recorded.
+    pub fn look(folder: &Path, zone: &ZoneId) -> Result<Self, JournalError> {
+        Self::read(path_of(folder, zone), zone, None)
+    }
+
+    fn read(path: PathBuf, zone: &ZoneId, lock: Option<File>) -> Result<Self, JournalError> {
+        let failed = |source| JournalError::Io { path: path.clone(), source };
         let entries = match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|source| JournalError::Unreadable { path: path.clone(), source })?,
@@ -145,7 +161,7 @@ impl Journal {
             Err(error) => return Err(failed(error)),
         };
         match entries.version {
-            VERSION => Ok(Self { path, _lock: lock, entries }),
+            VERSION => Ok(Self { path, lock, entries }),
             _ => Err(JournalError::Version { path }),
         }
     }
@@ -168,6 +184,10 @@ impl Journal {
         change(&mut entries);
         if entries == self.entries {
             return Ok(());
+        }
+        if self.lock.is_none() {
+            let source = io::Error::from(io::ErrorKind::PermissionDenied);
+            return Err(JournalError::Io { path: self.path.clone(), source });
         }
         let text = serde_json::to_vec_pretty(&entries).expect("our own types are JSON");
         write(&self.path, &text).map_err(|source| JournalError::Io { path: self.path.clone(), source })?;
@@ -216,7 +236,8 @@ mod tests {
     fn what_was_recorded_is_there_after_a_crash_and_only_one_process_has_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut journal = Journal::open(folder.path(), &zone()).expect("a journal");
-        let upload = Upload { begun_at: Timestamp::from_seconds(7), id: None, was_there: false };
+        let upload =
+            Upload { begun_at: Timestamp::from_seconds(7), id: None, was_there: false, hostnames: BTreeSet::new() };
         journal.record(|entries| drop(entries.uploads.insert("ab".to_owned(), upload.clone()))).expect("written");
         assert!(matches!(Journal::open(folder.path(), &zone()), Err(JournalError::InUse { .. })));
         drop(journal);

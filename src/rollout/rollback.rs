@@ -25,6 +25,8 @@ pub struct Wanted {
     pub delete_certificate: bool,
     /// Whether `tls_client_auth` stays as it is.
     pub keep_zone_setting: bool,
+    /// Whether the switch of the level goes off where nobody recorded what it was before.
+    pub switch_off: bool,
 }
 
 /// Takes the steps of `plan`. Everything done so far stays when one fails; the same command goes on from there.

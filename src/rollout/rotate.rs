@@ -1,6 +1,7 @@
 //! A new certificate takes the place of the old one: at no moment edges present what the origin refuses, and the old one
 //! goes when nobody presents it any more.
 
+mod bundle;
 mod plan;
 mod settled;
 
@@ -35,6 +36,10 @@ pub struct Wanted {
     pub leaf: Leaf,
     /// PEM of CA certificates for the origin to trust, where it would refuse the new certificate.
     pub add_ca: Option<String>,
+    /// Whether `add_ca` may be trusted by hosts, too, that are not part of the run and share the bundle.
+    pub shared_bundle: bool,
+    /// Whether an old certificate goes, too, that was not uploaded by whoever keeps this journal.
+    pub delete_certificate: bool,
     /// Whether the origin goes on to trust the CA of the old one.
     pub keep_old_ca: bool,
     /// How long edges keep a connection open that they opened with the old certificate. It is judged anew when the CA goes,
@@ -90,7 +95,10 @@ fn take_one(
 ) -> Result<Option<String>, RolloutError> {
     match step.name {
         StepName::Trust => trust(ctx, wanted, plan.item(&step.subject)?)?,
-        StepName::Upload => plan.new = Some(certificates::ensure(ctx, step, wanted.collection(), &wanted.leaf)?),
+        StepName::Upload => {
+            let (collection, hostnames) = (wanted.collection(), &wanted.hostnames);
+            plan.new = Some(certificates::ensure(ctx, step, collection, &wanted.leaf, hostnames)?);
+        }
         StepName::Associate => associate(ctx, plan, step)?,
         StepName::Seen => wait_until_seen(ctx, wanted, plan.item(&step.subject)?, step)?,
         StepName::Unseen => settled::wait(ctx, wanted, plan.item(&step.subject)?, step, ctx.patience.settle)?,
@@ -110,7 +118,7 @@ fn take_one(
 
 /// The origin trusts both: what comes and what goes.
 fn trust(ctx: &mut Context<'_>, wanted: &Wanted, item: &Item) -> Result<(), RolloutError> {
-    let Some(configured) = &item.configured else { return Ok(()) };
+    let configured = &item.configured;
     let request = TrustRequest { add: wanted.add_ca.clone(), ..TrustRequest::default() };
     ctx.origin.change_trust(configured, &request)?;
     expect_verified(ctx, wanted, configured, "--add-ca FILE has to hold the CA that issued it")
@@ -128,8 +136,18 @@ fn expect_verified(ctx: &Context<'_>, wanted: &Wanted, name: &str, next_step: &s
 }
 
 fn associate(ctx: &mut Context<'_>, plan: &Plan, step: &Step) -> Result<(), RolloutError> {
-    let hostname = plan.item(&step.subject)?.hostname.clone();
+    let item = plan.item(&step.subject)?;
+    let hostname = item.hostname.clone();
     let new = plan.new.as_ref().map(|certificate| certificate.id.clone()).ok_or_else(|| no_certificate(step))?;
+    let now = ctx.cloudflare.association(&ctx.zone.id, &hostname)?;
+    if !now.as_ref().is_some_and(|now| associations::is_of(now, &new)) && !item.is_as_planned(now.as_ref()) {
+        return Err(RolloutError::Unsafe {
+            what: format!(
+                "somebody changed the association of {hostname} since the plan was made: nothing is overwritten"
+            ),
+            next_step: "find out who, then run the same command again: it plans anew".to_owned(),
+        });
+    }
     associations::ensure(ctx, step, &hostname, &new)?;
     Ok(())
 }
@@ -161,7 +179,7 @@ fn delete_old(
     step: &Step,
 ) -> Result<Option<String>, RolloutError> {
     let old = plan.old(&step.subject).ok_or_else(|| no_certificate(step))?;
-    if let Some(why) = plan::used_by_others(ctx, wanted, &old.id)? {
+    if let Some(why) = plan::stays(ctx, wanted, &old.id)? {
         return Ok(Some(why));
     }
     for item in &plan.items {
@@ -174,24 +192,28 @@ fn delete_old(
 /// The origin no longer trusts what only the old certificate needed.
 fn distrust(ctx: &mut Context<'_>, wanted: &Wanted, plan: &Plan, step: &Step) -> Result<Option<String>, RolloutError> {
     let item = plan.item(&step.subject)?;
-    let Some(configured) = &item.configured else { return Ok(None) };
+    let configured = &item.configured;
     if plan.steps.iter().any(|step| step.name == StepName::Delete && step.state == StepState::LeftOut) {
         return Ok(Some("an old certificate of that CA is still in use".to_owned()));
     }
-    let remove = TrustRequest { remove: item.old_cas.clone(), dry_run: true, ..TrustRequest::default() };
-    let would = ctx.origin.change_trust(configured, &remove)?;
-    let others: Vec<_> = would.hosts.iter().filter(|host| !plan.has_host(host)).map(String::as_str).collect();
-    if !others.is_empty() {
-        return Ok(Some(format!("the bundle {} serves other hosts too: {}", would.ca, others.join(", "))));
+    let would = bundle::would_remove(ctx.origin, configured, &item.old_cas, wanted)?;
+    if let Some(why) = plan.keeps_old_ca(item, &would) {
+        return Ok(Some(why));
     }
-    if let Some(needs) = settled::needs(ctx, item)? {
-        return Ok(Some(needs));
-    }
+    let spared = plan.spared(wanted);
+    let came_since = |ctx: &Context<'_>| bundle::needed_by(ctx.origin, configured, &item.old_cas, &spared, wanted);
     for item in plan.items.iter().filter(|item| !item.old.is_empty()) {
         settled::wait(ctx, wanted, item, step, ctx.patience.settle.max(wanted.drain))?;
     }
-    ctx.origin.change_trust(configured, &TrustRequest { dry_run: false, ..remove })?;
-    expect_verified(ctx, wanted, configured, "`originlock observe` at once, then add its CA to the bundle again")?;
+    let needed_by = came_since(ctx)?;
+    if !needed_by.is_empty() {
+        return Ok(Some(plan::needed(item, &needed_by, &would.file)));
+    }
+    let remove = TrustRequest { remove: item.old_cas.clone(), ..TrustRequest::default() };
+    ctx.origin.change_trust(configured, &remove)?;
+    for host in would.hosts {
+        expect_verified(ctx, wanted, &host, "`originlock observe` at once, then add its CA to the bundle again")?;
+    }
     Ok(None)
 }
 
@@ -224,7 +246,8 @@ impl Plan {
             for item in changing {
                 let known = entries.rotations.get(item.hostname.as_str()).filter(|known| known.new == new);
                 let since = known.and_then(|known| known.since).or(Some(now));
-                let rotation = Rotation { new, since, old: item.old.clone(), old_cas: item.old_cas.clone() };
+                let (old, old_cas, needed_by) = (item.old.clone(), item.old_cas.clone(), item.needed_by.clone());
+                let rotation = Rotation { new, since, old, old_cas, needed_by };
                 entries.rotations.insert(item.hostname.to_string(), rotation);
             }
         })?;

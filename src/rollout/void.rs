@@ -1,5 +1,6 @@
 //! A hostname shows what it showed before: nothing of its own, or what the journal remembers.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::associations::{Asked, wants_asking};
@@ -97,13 +98,17 @@ pub(super) fn restore(
     })
 }
 
-/// All associations of the zone; where the API cannot list them, those of the hostnames that were set up from here.
-pub(super) fn all(ctx: &Context<'_>) -> Result<Vec<Association>, RolloutError> {
+/// All associations of the zone, and `true`; where the API cannot list them, those of the hostnames that were set up from
+/// here.
+pub(super) fn all(ctx: &Context<'_>) -> Result<(Vec<Association>, bool), RolloutError> {
     if let Some(listed) = ctx.cloudflare.associations(&ctx.zone.id)? {
-        return Ok(listed);
+        return Ok((listed, true));
     }
+    let entries = ctx.journal.entries();
+    let of_uploads = entries.uploads.values().flat_map(|upload| &upload.hostnames);
+    let names: BTreeSet<_> = entries.before.keys().chain(of_uploads).collect();
     let mut known = Vec::new();
-    for name in ctx.journal.entries().before.keys() {
+    for name in names {
         let Ok(hostname) = Hostname::parse(name) else { continue };
         if let Some(mut association) = ctx.cloudflare.association(&ctx.zone.id, &hostname)? {
             // An older API does not always say it.
@@ -111,7 +116,7 @@ pub(super) fn all(ctx: &Context<'_>) -> Result<Vec<Association>, RolloutError> {
             known.push(association);
         }
     }
-    Ok(known)
+    Ok((known, false))
 }
 
 /// Whether it is as it was, deployed or on the way to it.

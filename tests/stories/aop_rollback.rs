@@ -1,6 +1,6 @@
 //! The way back: the origin first, then Cloudflare's side to what was there before, whatever gets in between.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use originlock::hostname::Hostname;
@@ -26,6 +26,7 @@ fn both() -> Wanted {
         keep_certificate: false,
         delete_certificate: false,
         keep_zone_setting: false,
+        switch_off: false,
     }
 }
 
@@ -194,15 +195,48 @@ fn the_zones_own_certificate_and_the_shared_one_are_taken_back_too() {
         let leaf = aop.desired().leaf.filter(|_| level == Level::Zone);
         let applied = aop.apply_for(
             &Desired { level, leaf, enforce: level == Level::Zone, ..aop.desired() },
-            Duration::from_secs(2),
+            if level == Level::Zone { PATIENCE } else { Duration::from_secs(2) },
         );
-        drop(applied);
+        let errors = applied.expect("it begins").errors;
+        assert!(level == Level::Global || errors.is_empty(), "{errors:#?}");
         assert_eq!(written(&aop)[leaves], true, "{level:?}");
         let outcome = roll_back(&aop, &Wanted { level, ..both() });
         assert!(outcome.errors.is_empty(), "{level:?}: {outcome:#?}");
         assert_eq!(aop.mode(SHOP), Mode::Observe);
         assert_eq!(written(&aop), before, "{level:?}");
     }
+}
+
+#[test]
+fn what_nobody_recorded_stays_on_unless_that_is_said() {
+    let mine = leaf();
+    let on = || Zone { zone_switch: true, ..zone().zone_certificate(&mine).tls_client_auth(true) };
+    for (level, leaves) in [(Level::Zone, "zone_level"), (Level::Global, "tls_client_auth")] {
+        let origin = origin().host(HostSetup::new(SHOP).observe("ours")).host(HostSetup::new(WWW).observe("ours"));
+        let aop = Aop::with(origin.start(), cloudflare().zone(on()).start());
+        let left = roll_back(&aop, &Wanted { level, ..both() });
+        assert!(left.errors.is_empty(), "{left:#?}");
+        assert_eq!((aop.fake.writes(), &written(&aop)[leaves]), (vec![], &Value::Bool(true)), "{level:?}");
+        assert!(left.steps.iter().any(|step| step.why.contains("--switch-off")), "{left:#?}");
+        let off = roll_back(&aop, &Wanted { level, switch_off: true, ..both() });
+        assert!(off.errors.is_empty(), "{off:#?}");
+        assert_eq!(written(&aop)[leaves], false, "{level:?}");
+    }
+}
+
+#[test]
+fn what_was_uploaded_for_another_hostname_is_not_deleted_on_the_way_to_it() {
+    let aop = Aop::new();
+    aop.fake.fault(Fault::on("PUT", "/**").always().answer(500, "text/html", ""));
+    let other = Desired { hostnames: names(&[WWW]), ..aop.desired() };
+    let interrupted = aop.apply_for(&other, Duration::from_millis(500)).expect("it begins");
+    assert!(!interrupted.errors.is_empty(), "{interrupted:#?}");
+    aop.fake.clear_faults();
+    let outcome = roll_back(&aop, &Wanted { hostnames: names(&[SHOP]), ..both() });
+    assert!(outcome.errors.is_empty(), "{outcome:#?}");
+    assert_eq!(aop.fake.count("DELETE", "/**"), 0, "{outcome:#?}");
+    assert!(roll_back(&aop, &Wanted { hostnames: names(&[WWW]), ..both() }).errors.is_empty());
+    assert_eq!(aop.fake.count("DELETE", "/**"), 1);
 }
 
 #[test]
@@ -231,11 +265,33 @@ fn while_cloudflares_api_is_down_the_origin_is_opened_and_what_is_left_is_said()
 }
 
 #[test]
+fn while_cloudflares_api_hangs_the_origin_is_opened_already() {
+    let (aop, _) = enforced(zone(), |_| {});
+    let asked = aop.fake.requests().len();
+    aop.fake.fault(Fault::anywhere().always().effect(Effect::Hang));
+    let mut command = aop.program("rollback", &["--yes"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    aop.fake.wait_until("Cloudflare is asked", |state| state.log.len() > asked);
+    let modes = (aop.mode(SHOP), aop.mode(WWW));
+    let waits = child.try_wait().expect("it is ours").is_none();
+    child.kill().expect("it is ours");
+    child.wait().expect("it ends");
+    assert_eq!((modes, waits), ((Mode::Observe, Mode::Observe), true));
+}
+
+#[test]
 fn a_dry_run_changes_nothing_and_without_yes_nobody_is_taken_by_surprise() {
     let (aop, _) = enforced(zone(), |_| {});
     let writes = aop.fake.writes();
     let said = aop.run("rollback", &["--dry-run"]).expect(0);
     assert!(said.contains("enforce → observe") && said.contains("void shop.example.com: enabled with"), "{said}");
+    // Not even a lock is made.
+    let elsewhere = aop.path("elsewhere");
+    let dry = aop.program("rollback", &["--dry-run"]);
+    let words: Vec<_> = dry.get_args().map(ToOwned::to_owned).collect();
+    let words = words.into_iter().map(|word| if word == aop.path("state") { elsewhere.clone().into() } else { word });
+    let ran = Command::new(dry.get_program()).args(words.collect::<Vec<std::ffi::OsString>>()).output();
+    assert!(ran.expect("it runs").status.success() && !elsewhere.exists());
     aop.run("rollback", &[]).expect(2);
     assert_eq!((aop.fake.writes(), aop.mode(SHOP)), (writes, Mode::Enforce));
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use originlock::cloudflare::AssociationChange;
 use originlock::hostname::Hostname;
 use originlock::pki::files::write_pair;
 use originlock::pki::{Issued, LeafOptions};
@@ -18,7 +19,7 @@ use originlock::x509::Fingerprint;
 
 use crate::cloudflare::{Delay, Edge, Effect, Fault, Settings, Visiting};
 use crate::support::aop::{Aop, SHOP, WWW, ZONE, cloudflare, leaf, origin, zone};
-use crate::support::certificates::good;
+use crate::support::certificates::{Shape, good};
 use crate::support::{HostSetup, PATIENCE, pki};
 
 /// By the origin's clock, which passes a thousand times as fast.
@@ -44,6 +45,8 @@ fn wanted(new: &Issued) -> Wanted {
         hostnames: [SHOP, WWW].iter().map(|name| Hostname::parse(name).expect("a hostname")).collect(),
         leaf,
         add_ca: None,
+        shared_bundle: false,
+        delete_certificate: false,
         keep_old_ca: false,
         drain: Duration::ZERO,
     }
@@ -151,6 +154,42 @@ fn data_centres_that_are_late_and_connections_that_stay_open_are_waited_for() {
 }
 
 #[test]
+fn a_ca_that_somebody_else_was_seen_to_need_stays_and_the_reason_is_said() {
+    let aop = enforced(|_| {});
+    // Once, before the rotation, and quiet from then on.
+    let client = aop.world.client(SHOP).from("127.0.0.9").presenting(Shape::P256);
+    client.get().expect("it is let in");
+    let new = of_another_ca();
+    let add_ca = Some(pki().other.certificate_pem().to_owned());
+    let outcome = rotate(&aop, &Wanted { add_ca, ..wanted(&new) }, SETTLE, PATIENCE).expect("a plan");
+    assert!(outcome.errors.is_empty(), "{outcome:#?}");
+    let step = outcome.steps.iter().find(|step| step.name == StepName::Distrust).expect("it is planned");
+    assert_eq!(step.state, StepState::LeftOut);
+    assert!(step.why.contains("present certificates of that CA") && step.why.contains("ours.pem"), "{}", step.why);
+    client.get().expect("it is let in all the same");
+}
+
+#[test]
+fn a_bundle_that_serves_other_hosts_is_added_to_only_where_that_is_said() {
+    let old = leaf();
+    let origin = origin().host(HostSetup::new(SHOP).observe("ours")).host(HostSetup::new(WWW).observe("ours"));
+    let zone = zone().certificate(&old).associated(SHOP, 0, true);
+    let aop = Aop::with(origin.start(), cloudflare().zone(zone).start());
+    let new = of_another_ca();
+    let add_ca = Some(pki().other.certificate_pem().to_owned());
+    let one = Wanted { hostnames: vec![Hostname::parse(SHOP).expect("a hostname")], add_ca, ..wanted(&new) };
+    let error = rotate(&aop, &one, SETTLE, PATIENCE).expect_err("it is not said").to_string();
+    assert!(error.contains(WWW) && error.contains("--shared-bundle") && error.contains("[ca.ours]"), "{error}");
+    assert_eq!(aop.fake.writes(), [""; 0]);
+    let said = Wanted { shared_bundle: true, ..one };
+    let plan = aop.in_context(PATIENCE, |context| rotate::plan(context, &said)).expect("a plan");
+    let step = |name| plan.steps.iter().find(|step| step.name == name).expect("it is planned");
+    assert!(step(StepName::Trust).why.contains(WWW), "{plan:#?}");
+    assert_eq!(step(StepName::Distrust).state, StepState::LeftOut, "known before anything is done: {plan:#?}");
+    assert!(step(StepName::Distrust).why.contains("serves other hosts too"), "{plan:#?}");
+}
+
+#[test]
 fn a_certificate_that_the_origin_would_refuse_is_not_even_uploaded() {
     let aop = enforced(|_| {});
     let writes = aop.fake.writes();
@@ -178,6 +217,22 @@ fn what_edges_showed_a_moment_ago_is_not_deleted() {
     };
     assert_eq!(state_of(&outcome.steps, StepName::Seen), Some(StepState::Done));
     assert_eq!((live(&aop, Level::Hostname).len(), aop.fake.count("DELETE", "/**")), (2, 0));
+}
+
+#[test]
+fn what_somebody_changed_since_the_plan_is_not_overwritten() {
+    let aop = enforced(|_| {});
+    let error = aop.in_context(PATIENCE, |context| {
+        let wanted = wanted(&leaf());
+        let plan = rotate::plan(context, &wanted).expect("a plan");
+        let shown = context.cloudflare.association(&context.zone.id, &wanted.hostnames[0]).expect("it is told");
+        let cert_id = shown.and_then(|shown| shown.cert_id).expect("one is shown");
+        let change = AssociationChange { hostname: SHOP.to_owned(), cert_id, enabled: Some(false) };
+        context.cloudflare.associate(&context.zone.id, &[change]).expect("it is changed");
+        rotate::take(context, &wanted, plan).errors
+    });
+    assert!(matches!(error.as_slice(), [RolloutError::Unsafe { .. }]), "{error:#?}");
+    assert_eq!(aop.fake.count("DELETE", "/**"), 0);
 }
 
 #[test]
@@ -219,6 +274,20 @@ fn nothing_to_rotate_is_said() {
     let error = rotate(&aop, &wanted(&leaf()), SETTLE, PATIENCE).expect_err("nothing is there").to_string();
     assert!(error.contains("shows no certificate of its own") && error.contains("aop apply"), "{error}");
     assert_eq!(aop.fake.writes(), [""; 0]);
+}
+
+#[test]
+fn nothing_is_replaced_where_the_origin_does_not_see_what_edges_present() {
+    let old = leaf();
+    let at_cloudflare = || zone().certificate(&old).associated(SHOP, 0, true).associated(WWW, 0, true);
+    let off = origin().host(HostSetup::new(SHOP).observe("ours")).host(HostSetup::new(WWW));
+    let unknown = origin().host(HostSetup::new(SHOP).observe("ours"));
+    for (origin, says) in [(off, "is off at the origin"), (unknown, "the origin has no host for")] {
+        let aop = Aop::with(origin.start(), cloudflare().zone(at_cloudflare()).start());
+        let error = rotate(&aop, &wanted(&leaf()), SETTLE, PATIENCE).expect_err("nobody would see it").to_string();
+        assert!(error.contains(says) && error.contains(WWW), "{error}");
+        assert_eq!(aop.fake.writes(), [""; 0]);
+    }
 }
 
 /// All that a rotation changes at Cloudflare, in its order; the first of each was the set-up's.

@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &ApplyArguments) -> anyhow::Result<Ended> {
         before.print(OutputFormat::Text)?;
         println!();
     }
-    if before.steps.iter().any(render::changes) && !yes && !confirmed(wanted.output)? {
+    if before.steps.iter().any(render::changes) && !yes && !confirmed(wanted.output, "`originlock aop plan`")? {
         eprintln!("originlock: nothing was changed");
         return Ok(Ended::Failed);
     }
@@ -106,10 +106,10 @@ fn walk(arguments: &ApplyArguments, before: &Before, zone: Zone, told: &mut Told
     Ok(apply::apply(&mut context, &before.desired)?)
 }
 
-/// Asks whoever sits there. Who cannot be asked has to say so beforehand.
-pub(super) fn confirmed(output: OutputFormat) -> anyhow::Result<bool> {
+/// Asks whoever sits there. Who cannot be asked has to say so beforehand, after a look at `look`.
+pub(super) fn confirmed(output: OutputFormat, look: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() || output == OutputFormat::Json {
-        let text = "nobody can be asked here: look at `originlock aop plan`, and add --yes\n";
+        let text = format!("nobody can be asked here: look at {look}, and add --yes\n");
         clap::Error::raw(ErrorKind::MissingRequiredArgument, text).exit();
     }
     print!("Apply? yes/no ");

@@ -58,7 +58,11 @@ pub(super) fn ended(paper: Paper, step: &Step) -> String {
         StepState::Todo | StepState::Waiting | StepState::LeftOut | StepState::Failed => &step.is,
     };
     let sentence = format!("{} {}: {now}{}", step.name.label(), step.subject, word(step.state));
-    paragraph(paper, &format!("  {} ", mark(paper, step.state)), 4, &sentence)
+    let mut text = paragraph(paper, &format!("  {} ", mark(paper, step.state)), 4, &sentence);
+    if step.state == StepState::LeftOut {
+        text += &paper.paint(DIM, &paragraph(paper, "    ", 4, &step.why));
+    }
+    text
 }
 
 fn mark(paper: Paper, state: StepState) -> String {

@@ -14,7 +14,7 @@ use crate::hostname::Hostname;
 use crate::rollout::context::Context;
 use crate::rollout::release::{self, Release};
 use crate::rollout::rollback::{self, Wanted};
-use crate::rollout::step::{Level, Step};
+use crate::rollout::step::{Level, Step, StepName, StepState};
 
 /// Take everything back: the origin admits everyone first, then Cloudflare shows what it showed before
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,9 @@ pub(super) struct RollbackArguments {
     /// Leave the zone setting tls_client_auth as it is
     #[arg(long)]
     keep_zone_setting: bool,
+    /// Switch the level off although nobody recorded here what it was before
+    #[arg(long, conflicts_with_all = ["origin_only", "keep_zone_setting"])]
+    switch_off: bool,
     #[command(flatten)]
     cloudflare: CloudflareArguments,
     #[command(flatten)]
@@ -67,16 +70,34 @@ pub(super) fn run(arguments: &RollbackArguments) -> anyhow::Result<Ended> {
         keep_certificate: arguments.keep_certificate,
         delete_certificate: arguments.delete_certificate,
         keep_zone_setting: arguments.keep_zone_setting,
+        switch_off: arguments.switch_off,
     };
     let proxy = arguments.origin.find(Right::Change)?;
+    let way = &arguments.way;
+    let mut releases = release::plan(&proxy, &wanted.hostnames)?;
+    if arguments.origin_only || releases.iter().any(|release| release.step.state == StepState::Todo) {
+        // Whoever is locked out does not wait for Cloudflare.
+        if (arguments.origin_only || !way.dry_run)
+            && let Some(ended) = way.agree(&steps(&releases))?
+        {
+            return Ok(ended);
+        }
+        if !way.dry_run
+            && let Err(error) = release::take(&proxy, &mut Told::new(way.output), &mut releases)
+        {
+            return way.finish(Arrived { steps: steps(&releases), errors: vec![error], ..Arrived::default() }, "");
+        }
+    }
     if arguments.origin_only {
-        return origin_alone(arguments, &wanted.hostnames, &proxy, Vec::new());
+        let done = "the origin admits everyone, and logs who comes";
+        return way.finish(Arrived { steps: steps(&releases), ..Arrived::default() }, done);
     }
-    match reach(arguments, &wanted.hostnames) {
-        Ok((cloudflare, zone)) => whole(arguments, &wanted, &proxy, &cloudflare, zone),
-        // The origin can be helped all the same.
-        Err(error) => without_cloudflare(arguments, &wanted, &proxy, &error),
+    if !way.dry_run {
+        eprintln!("originlock: the origin admits everyone already; now Cloudflare is asked");
     }
+    let whole = reach(arguments, &wanted.hostnames)
+        .and_then(|(cloudflare, zone)| whole(arguments, &wanted, &proxy, &cloudflare, zone, &releases));
+    whole.or_else(|error| without_cloudflare(arguments, &wanted, &releases, &error))
 }
 
 fn reach(arguments: &RollbackArguments, hostnames: &[Hostname]) -> anyhow::Result<(Cloudflare, Zone)> {
@@ -94,6 +115,7 @@ fn whole(
     proxy: &RunningProxy,
     cloudflare: &Cloudflare,
     zone: Zone,
+    releases: &[Release],
 ) -> anyhow::Result<Ended> {
     let way = &arguments.way;
     let mut told = Told::new(way.output);
@@ -106,23 +128,23 @@ fn whole(
         progress: &mut told,
         clock: Clock::System,
     };
-    let plan = match rollback::plan(&context, wanted) {
-        Ok(plan) => plan,
-        Err(error) => return without_cloudflare(arguments, wanted, proxy, &error.into()),
-    };
+    let plan = rollback::plan(&context, wanted)?;
     if let Some(ended) = way.agree(&plan.steps())? {
         return Ok(ended);
     }
     let outcome = rollback::take(&mut context, wanted, plan);
     let done = format!("{}: the origin admits everyone, and Cloudflare shows what it showed before", spoken(wanted));
-    way.finish(Arrived { steps: outcome.steps, errors: outcome.errors, left: Vec::new() }, &done)
+    // What was done first is told as what was done.
+    let later = outcome.steps.into_iter().filter(|step| way.dry_run || step.name != StepName::Observe);
+    let steps = steps(releases).into_iter().chain(later).collect();
+    way.finish(Arrived { steps, errors: outcome.errors, ..Arrived::default() }, &done)
 }
 
 /// What can be done is done, and what is left is said.
 fn without_cloudflare(
     arguments: &RollbackArguments,
     wanted: &Wanted,
-    proxy: &RunningProxy,
+    releases: &[Release],
     error: &anyhow::Error,
 ) -> anyhow::Result<Ended> {
     let advice = super::advice(error);
@@ -132,27 +154,15 @@ fn without_cloudflare(
          Cloudflare can be asked",
         left.join(", ")
     );
-    let ended = origin_alone(arguments, &wanted.hostnames, proxy, vec![left])?;
+    let way = &arguments.way;
+    if way.dry_run {
+        way.show(&steps(releases));
+    }
+    let ended = way.finish(Arrived { steps: steps(releases), left: vec![left], ..Arrived::default() }, "")?;
     Ok(match (ended, super::ended(error)) {
         (Ended::Failed, Ended::Refused) => Ended::Refused,
         (ended, _) => ended,
     })
-}
-
-fn origin_alone(
-    arguments: &RollbackArguments,
-    hostnames: &[Hostname],
-    proxy: &RunningProxy,
-    left: Vec<String>,
-) -> anyhow::Result<Ended> {
-    let way = &arguments.way;
-    let mut releases = release::plan(proxy, hostnames)?;
-    if let Some(ended) = way.agree(&steps(&releases))? {
-        return Ok(ended);
-    }
-    let taken = release::take(proxy, &mut Told::new(way.output), &mut releases);
-    let errors = taken.err().into_iter().collect();
-    way.finish(Arrived { steps: steps(&releases), errors, left }, "the origin admits everyone, and logs who comes")
 }
 
 fn steps(releases: &[Release]) -> Vec<Step> {

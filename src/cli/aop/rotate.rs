@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::rollout::context::Context;
 use crate::rollout::preflight;
 use crate::rollout::rotate::{self, Wanted};
-use crate::rollout::step::{CheckVerdict, Level};
+use crate::rollout::step::{CheckVerdict, Level, StepState};
 
 /// Replace the certificate that Cloudflare shows: both are trusted, the new one is seen, the old one goes out of use
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,12 @@ pub(super) struct RotateArguments {
     /// CA certificates that the origin is to trust beside those it trusts, where it would refuse the new certificate
     #[arg(long, value_name = "FILE", help_heading = "Certificate")]
     add_ca: Option<PathBuf>,
+    /// Add them although the bundle serves hosts, too, that are not named here
+    #[arg(long, requires = "add_ca", help_heading = "Certificate")]
+    shared_bundle: bool,
+    /// Delete the old certificate although it was not uploaded from here
+    #[arg(long, help_heading = "Certificate")]
+    delete_certificate: bool,
     /// Have the origin go on to trust the CA of the old certificate
     #[arg(long, help_heading = "Certificate")]
     keep_old_ca: bool,
@@ -42,7 +48,7 @@ pub(super) struct RotateArguments {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     settle: Duration,
     /// How long edges keep connections open that they opened with the old certificate: its CA is trusted until then
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "16m", value_parser = duration::parse)]
     drain: Duration,
     #[command(flatten)]
     cloudflare: CloudflareArguments,
@@ -73,6 +79,8 @@ pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
             OwnLevel::Hostname => Level::Hostname,
         },
         add_ca: arguments.add_ca.as_ref().map(read).transpose()?,
+        shared_bundle: arguments.shared_bundle,
+        delete_certificate: arguments.delete_certificate,
         keep_old_ca: arguments.keep_old_ca,
         drain: arguments.drain,
         leaf: found.leaf.clone(),
@@ -104,7 +112,9 @@ pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
     let outcome = rotate::take(&mut context, &wanted, plan);
     let names: Vec<_> = hostnames.iter().map(ToString::to_string).collect();
     let done = format!("{}: Cloudflare shows certificate {}", names.join(", "), wanted.leaf.sha256());
-    way.finish(Arrived { steps: outcome.steps, errors: outcome.errors, left: Vec::new() }, &done)
+    let notices = outcome.steps.iter().filter(|step| step.state == StepState::LeftOut);
+    let notices = notices.map(|step| format!("{}: {} stays: {}", step.subject, step.is, step.why)).collect();
+    way.finish(Arrived { steps: outcome.steps, errors: outcome.errors, notices, ..Arrived::default() }, &done)
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<String> {

@@ -51,6 +51,8 @@ pub(super) struct Arrived {
     pub(super) errors: Vec<RolloutError>,
     /// What is left for somebody to do, a sentence each.
     pub(super) left: Vec<String>,
+    /// What stays as it is although one might think otherwise, a sentence each. It was planned so, and is no failure.
+    pub(super) notices: Vec<String>,
 }
 
 /// The same for programs.
@@ -76,7 +78,8 @@ pub(super) enum OwnLevel {
 impl WayArguments {
     pub(super) fn journal(&self, zone: &Zone) -> anyhow::Result<Journal> {
         let id: &ZoneId = &zone.id;
-        Ok(Journal::open(&state::folder(self.state.as_deref())?, id)?)
+        let folder = state::folder(self.state.as_deref())?;
+        Ok(if self.dry_run { Journal::look(&folder, id)? } else { Journal::open(&folder, id)? })
     }
 
     pub(super) fn patience(&self, settle: Option<Duration>) -> Patience {
@@ -89,21 +92,28 @@ impl WayArguments {
         }
     }
 
-    /// Shows the steps, and asks whether they may be taken. `Some`: nothing more is to be done.
-    pub(super) fn agree(&self, steps: &[Step]) -> anyhow::Result<Option<Ended>> {
+    /// Shows the steps to people; programs get them at the end.
+    pub(super) fn show(&self, steps: &[Step]) {
         if self.output == OutputFormat::Text {
             print!("{}", render::steps(Paper::of_stdout(), steps));
-            if !steps.iter().any(render::changes) {
-                println!("\nNothing is to be changed.");
+        }
+    }
+
+    /// Shows the steps, and asks whether they may be taken. `Some`: nothing more is to be done.
+    pub(super) fn agree(&self, steps: &[Step]) -> anyhow::Result<Option<Ended>> {
+        self.show(steps);
+        if self.output == OutputFormat::Json {
+            if self.dry_run {
+                print_json(steps, "planned", &[], &[])?;
             }
-        } else if self.dry_run {
-            print_json(steps, "planned", &[], &[])?;
+        } else if !steps.iter().any(render::changes) {
+            println!("\nNothing is to be changed.");
         }
         if self.dry_run {
             return Ok(Some(Ended::Done));
         }
-        if steps.iter().any(render::changes) && !self.yes && !confirmed(self.output)? {
-            eprintln!("originlock: nothing was changed");
+        if steps.iter().any(render::changes) && !self.yes && !confirmed(self.output, "the steps with --dry-run")? {
+            eprintln!("originlock: none of these steps was taken");
             return Ok(Some(Ended::Failed));
         }
         Ok(None)
@@ -111,7 +121,7 @@ impl WayArguments {
 
     /// Says what came of it. `done`: what is so now, in a sentence.
     pub(super) fn finish(&self, arrived: Arrived, done: &str) -> anyhow::Result<Ended> {
-        let Arrived { steps, errors, left } = arrived;
+        let Arrived { steps, errors, left, notices } = arrived;
         let ended = match came_to(&errors) {
             Ended::Done if !left.is_empty() => Ended::Failed,
             ended => ended,
@@ -124,7 +134,11 @@ impl WayArguments {
         let paper = Paper::of_stdout();
         let mut out = io::stdout().lock();
         if errors.is_empty() && left.is_empty() {
-            write!(out, "{} {}", paper.paint(GREEN, "✓"), paper.paragraph("", done))?;
+            let mark = if notices.is_empty() { paper.paint(GREEN, "✓") } else { paper.paint(YELLOW, "!") };
+            write!(out, "{mark} {}", paper.paragraph("", done))?;
+        }
+        for notice in &notices {
+            write!(out, "{}", paper.paragraph("  ", notice))?;
         }
         for error in &errors {
             let lines: Vec<_> = error.lines().map(harmless).collect();

@@ -95,11 +95,24 @@ impl Case<'_> {
                 "{name} is enforced, and edges present the certificate that all of Cloudflare's customers share, which the \
                  origin does not trust"
             ),
-            Presented::Shared | Presented::Own(_) | Presented::Zone(_) => return None,
+            Presented::Own(certificate) => self.gone(certificate)?,
+            Presented::Shared | Presented::Zone(_) => return None,
         };
         let next_step =
             format!("at once: `originlock observe {name}`; then {} puts the association back", self.command("apply"));
         Some(self.found(FindingKind::AssociationOff, FindingWeight::Alarm, sentence, next_step))
+    }
+
+    /// An association says that edges present a certificate that is not there any more.
+    fn gone(&self, certificate: Option<&UploadedCertificate>) -> Option<String> {
+        let name = &self.host.hostname;
+        let id = self.host.association.as_ref()?.cert_id.as_ref()?;
+        let is = match certificate {
+            None => "is not at Cloudflare".to_owned(),
+            Some(certificate) if certificate.status.is_leaving() => format!("is {}", certificate.status),
+            Some(_) => return None,
+        };
+        Some(format!("{name} is enforced, and certificate {id} that it is associated with {is}: edges present none"))
     }
 
     /// What is on its way to the edges, or got stuck.

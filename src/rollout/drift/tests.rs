@@ -143,6 +143,12 @@ fn each_thing_that_does_not_fit_is_found_with_its_weight() {
         ("no association", |p| p.host.association = None, &["association_off!"]),
         ("a void one", |p| written(p).enabled = None, &["association_off!"]),
         ("a disabled one", |p| written(p).enabled = Some(false), &["association_off!"]),
+        ("its certificate is not there", |p| p.host.certificate = None, &["association_off!"]),
+        (
+            "its certificate is being deleted",
+            |p| p.host.certificate.as_mut().expect("one").status = Status::PendingDeletion,
+            &["association_off!"],
+        ),
         ("one that is being deleted", |p| written(p).status = Status::PendingDeletion, &["association_off!"]),
         (
             "none, and not known whether the shared one",

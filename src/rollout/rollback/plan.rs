@@ -1,13 +1,13 @@
 //! From what is and what the journal remembers to the steps back. Reads, and changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Wanted;
 use crate::cloudflare::{Association, CertificateId, Collection, Status, UploadedCertificate};
 use crate::hostname::Hostname;
 use crate::rollout::context::Context;
 use crate::rollout::error::RolloutError;
-use crate::rollout::journal::{AssociationBefore, Entries, Upload};
+use crate::rollout::journal::{AssociationBefore, Entries, Upload, ZoneBefore};
 use crate::rollout::plan::short;
 use crate::rollout::release::{self, Release};
 use crate::rollout::step::{Level, Step, StepName, StepState};
@@ -46,6 +46,8 @@ struct Observed<'a> {
     associations: BTreeMap<Hostname, Option<Association>>,
     /// Of all hostnames that are known.
     all: Vec<Association>,
+    /// Whether those are all there are.
+    complete: bool,
     /// Of the collection of the level.
     certificates: Vec<UploadedCertificate>,
     tls_client_auth: Option<bool>,
@@ -100,7 +102,8 @@ impl Plan {
             for (sha256, certificate) in going {
                 let id = Some(certificate.id.clone());
                 let upload = entries.uploads.entry(sha256.to_string());
-                let upload = upload.or_insert(Upload { begun_at, id, was_there: false });
+                let upload = upload.or_insert(Upload { begun_at, id, was_there: false, hostnames: BTreeSet::new() });
+                upload.hostnames.extend(wanted.hostnames.iter().map(Hostname::to_string));
                 upload.was_there &= !wanted.delete_certificate;
             }
         })?;
@@ -147,14 +150,14 @@ impl<'a> Observed<'a> {
     fn read(ctx: &'a Context<'_>, wanted: &'a Wanted) -> Result<Self, RolloutError> {
         let (cloudflare, zone) = (ctx.cloudflare, &ctx.zone.id);
         let mut associations = BTreeMap::new();
-        let mut all = Vec::new();
+        let (mut all, mut complete) = (Vec::new(), true);
         let mut certificates = Vec::new();
         match wanted.level {
             Level::Hostname => {
                 for hostname in &wanted.hostnames {
                     associations.insert(hostname.clone(), cloudflare.association(zone, hostname)?);
                 }
-                all = void::all(ctx)?;
+                (all, complete) = void::all(ctx)?;
                 certificates = cloudflare.certificates(zone, Collection::Hostname)?;
                 read_unlisted(ctx, Collection::Hostname, &mut certificates)?;
             }
@@ -176,6 +179,7 @@ impl<'a> Observed<'a> {
             zone: &ctx.zone.name,
             associations,
             all,
+            complete,
             certificates,
             tls_client_auth: setting.map(|setting| setting.value == "on"),
             zone_level,
@@ -211,8 +215,10 @@ impl<'a> Observed<'a> {
 
     fn zone_level(&self) -> (Step, Act) {
         let is = self.zone_level == Some(true);
-        let was = self.entries.zone_before.as_ref().and_then(|before| before.zone_level).unwrap_or(false);
         let word = |on| format!("zone-level is {}", if on { "on" } else { "off" });
+        let Some(was) = self.recorded(|before| before.zone_level).or(self.wanted.switch_off.then_some(false)) else {
+            return self.not_recorded(StepName::ZoneLevel, word(is));
+        };
         let step = Step {
             name: StepName::ZoneLevel,
             subject: self.zone.to_owned(),
@@ -222,6 +228,24 @@ impl<'a> Observed<'a> {
             state: if is == was { StepState::Done } else { StepState::Todo },
         };
         (step, Act::ZoneLevel(was))
+    }
+
+    /// What the zone was like before the first change that has not been taken back.
+    fn recorded(&self, of: impl FnOnce(&ZoneBefore) -> Option<bool>) -> Option<bool> {
+        self.entries.zone_before.as_ref().filter(|before| !before.restored).and_then(of)
+    }
+
+    /// What was on before somebody came here may be needed.
+    fn not_recorded(&self, name: StepName, is: String) -> (Step, Act) {
+        let step = Step {
+            name,
+            subject: self.zone.to_owned(),
+            is,
+            will_be: "as it is".to_owned(),
+            why: "nothing is recorded here of what it was before; --switch-off switches it off".to_owned(),
+            state: StepState::LeftOut,
+        };
+        (step, Act::Nothing)
     }
 
     /// `tls_client_auth`, where it was changed on the way to another level.
@@ -242,8 +266,14 @@ impl<'a> Observed<'a> {
     }
 
     fn zone_setting(&self) -> (Step, Act) {
-        let was = self.entries.zone_before.as_ref().and_then(|before| before.tls_client_auth).unwrap_or(false);
-        self.setting(self.tls_client_auth == Some(true), was)
+        let is = self.tls_client_auth == Some(true);
+        match self.recorded(|before| before.tls_client_auth).or(self.wanted.switch_off.then_some(false)) {
+            Some(was) => self.setting(is, was),
+            None => {
+                let word = format!("tls_client_auth is {}", if is { "on" } else { "off" });
+                self.not_recorded(StepName::ZoneSetting, word)
+            }
+        }
     }
 
     fn setting(&self, is: bool, was: bool) -> (Step, Act) {
@@ -270,9 +300,13 @@ impl<'a> Observed<'a> {
         let id = &certificate.id;
         let refers = |association: &Association| association.cert_id.as_ref() == Some(id) && is_there(association);
         let here = self.associations.values().flatten().any(refers);
-        let ours = self.upload_of(certificate).is_some_and(|upload| !upload.was_there);
+        let upload = self.upload_of(certificate).filter(|upload| !upload.was_there);
+        let ours = upload.is_some();
+        let named = |upload: &Upload| self.wanted.hostnames.iter().any(|name| upload.hostnames.contains(name.as_str()));
+        // What was uploaded for other hostnames may be on its way to them.
+        let for_these = upload.is_some_and(|upload| self.wanted.level == Level::Zone || named(upload));
         let asked_for = self.wanted.level == Level::Zone && self.wanted.delete_certificate;
-        if !(here || ours || asked_for) {
+        if !(here || for_these || asked_for) {
             return None;
         }
         let collection = match self.wanted.level {
@@ -293,6 +327,8 @@ impl<'a> Observed<'a> {
             Some(format!("other hostnames show it: {}", names.join(", ")))
         } else if was_shown {
             Some("it was shown before".to_owned())
+        } else if !ours && !self.complete {
+            Some("which hostnames show it cannot be listed here: delete it in Cloudflare's dashboard".to_owned())
         } else if !ours && !self.wanted.delete_certificate {
             Some("it was not uploaded from here; --delete-certificate deletes it all the same".to_owned())
         } else {

@@ -3,9 +3,9 @@
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::Wanted;
+use super::{Wanted, bundle, no_host};
 use crate::cloudflare::{Association, CertificateId, Status, UploadedCertificate};
-use crate::evidence::report::{CertificateRole, JudgeRequest};
+use crate::evidence::report::{CertificateRole, JudgeRequest, TrustChangeReport};
 use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
@@ -34,15 +34,16 @@ pub struct Plan {
 pub(super) struct Item {
     pub(super) hostname: Hostname,
     /// As the origin has it.
-    pub(super) configured: Option<String>,
+    pub(super) configured: String,
     /// The first name of the origin's host.
-    host: Option<String>,
+    host: String,
     association: Option<Association>,
-    /// What the origin makes of the new certificate. `None`: it asks for none.
-    judged: Option<Reason>,
+    /// What the origin makes of the new certificate.
+    judged: Reason,
     pub(super) old: Vec<Replaced>,
     pub(super) old_cas: Vec<Fingerprint>,
-    pub(super) new: Option<Fingerprint>,
+    /// Who else needs those, as of before the first change. `None`: not known.
+    pub(super) needed_by: Option<Vec<String>>,
 }
 
 /// Reads what is, and says what has to be done.
@@ -63,16 +64,22 @@ pub fn plan(ctx: &Context<'_>, wanted: &Wanted) -> Result<Plan, RolloutError> {
     Ok(plan)
 }
 
-/// Why `id` has to stay: other hostnames show it.
-pub(super) fn used_by_others(
-    ctx: &Context<'_>,
-    wanted: &Wanted,
-    id: &CertificateId,
-) -> Result<Option<String>, RolloutError> {
+/// Why `id` has to stay: it is somebody else's, or other hostnames show it, or nobody can say.
+pub(super) fn stays(ctx: &Context<'_>, wanted: &Wanted, id: &CertificateId) -> Result<Option<String>, RolloutError> {
+    let mut uploads = ctx.journal.entries().uploads.values();
+    let ours = uploads.any(|upload| upload.id.as_ref() == Some(id) && !upload.was_there);
+    if !ours && !wanted.delete_certificate {
+        let why = "it was not uploaded from here; --delete-certificate deletes it all the same";
+        return Ok(Some(why.to_owned()));
+    }
     if wanted.level == Level::Zone {
         return Ok(None);
     }
-    let all = void::all(ctx)?;
+    let (all, complete) = void::all(ctx)?;
+    if !ours && !complete {
+        let why = "which hostnames show it cannot be listed here: delete it in Cloudflare's dashboard";
+        return Ok(Some(why.to_owned()));
+    }
     let is_other = |association: &&Association| {
         let refers = association.cert_id.as_ref() == Some(id) && association.enabled.is_some();
         let named = |hostname: &Hostname| hostname.as_str().eq_ignore_ascii_case(&association.hostname);
@@ -88,9 +95,9 @@ fn item(
     hostname: &Hostname,
     listed: &[UploadedCertificate],
 ) -> Result<Item, RolloutError> {
+    let host = watching(ctx, hostname)?;
     let association = ctx.cloudflare.association(&ctx.zone.id, hostname)?;
     let shown = association.clone().filter(|found| found.enabled == Some(true) && !found.status.is_leaving());
-    let host = Host::find(ctx.origin, hostname)?;
     let new = wanted.leaf.sha256();
     let rotation = ctx.journal.entries().rotations.get(hostname.as_str());
     let mut old: Vec<_> = rotation.map(|rotation| rotation.old.clone()).unwrap_or_default();
@@ -98,32 +105,50 @@ fn item(
     old.retain(|old| old.sha256 != new);
     old.sort_by(|one, other| one.id.cmp(&other.id));
     old.dedup();
-    let judged = match host.as_ref().filter(|host| host.detail.host.mode != Mode::Off) {
-        None => None,
-        Some(host) => {
-            let request = JudgeRequest { certificates: wanted.leaf.certificate.clone() };
-            Some(ctx.origin.judge(&host.configured, &request)?.reason)
-        }
-    };
+    let request = JudgeRequest { certificates: wanted.leaf.certificate.clone() };
+    let judged = ctx.origin.judge(&host.configured, &request)?.reason;
     let of_rotation = rotation.filter(|rotation| rotation.new == new).map(|rotation| rotation.old_cas.clone());
-    let old_cas = match (of_rotation, &host) {
-        (_, None) => Vec::new(),
+    let old_cas = match of_rotation {
         _ if wanted.keep_old_ca => Vec::new(),
-        (Some(known), Some(_)) if !known.is_empty() => known,
+        Some(known) if !known.is_empty() => known,
         // The new certificate verifies by what is trusted anyway: nothing is added, and nothing is dropped.
-        _ if judged == Some(Reason::Verified) => Vec::new(),
-        (_, Some(host)) => issuers(host, &old, listed),
+        _ if judged == Reason::Verified => Vec::new(),
+        _ => issuers(&host, &old, listed),
+    };
+    let known = rotation.filter(|rotation| rotation.new == new).and_then(|rotation| rotation.needed_by.clone());
+    let needed_by = match known {
+        // With the new CA in the bundle it would be too late.
+        None if !old_cas.is_empty() && judged != Reason::Verified && wanted.add_ca.is_some() => {
+            let spared = bundle::spared(&old, new);
+            Some(bundle::needed_by(ctx.origin, &host.configured, &old_cas, &spared, wanted)?)
+        }
+        known => known,
     };
     Ok(Item {
         hostname: hostname.clone(),
-        configured: host.as_ref().map(|host| host.configured.clone()),
-        host: host.map(|host| host.detail.host.name),
+        configured: host.configured,
+        host: host.detail.host.name,
         association,
         judged,
         old,
         old_cas,
-        new: Some(new),
+        needed_by,
     })
+}
+
+/// The origin's host, which has to see what edges present: nothing else tells when the old certificate may go.
+fn watching(ctx: &Context<'_>, hostname: &Hostname) -> Result<Host, RolloutError> {
+    let host = Host::find(ctx.origin, hostname)?.ok_or_else(|| no_host(hostname))?;
+    match host.detail.host.mode {
+        Mode::Observe | Mode::Enforce => Ok(host),
+        Mode::Off => Err(RolloutError::Unsafe {
+            what: format!("{hostname} is off at the origin: it asks for no certificate, and sees none"),
+            next_step: format!(
+                "`originlock observe {}` first; without what it sees nothing is replaced",
+                host.configured
+            ),
+        }),
+    }
 }
 
 /// The certificates that edges show for `hostname` now.
@@ -183,6 +208,14 @@ fn issuers(host: &Host, old: &[Replaced], listed: &[UploadedCertificate]) -> Vec
     cas.filter(|ca| names.contains(&ca.subject)).map(|ca| ca.sha256).collect()
 }
 
+impl Item {
+    /// Whether the hostname still shows what it showed when the plan was made.
+    pub(super) fn is_as_planned(&self, now: Option<&Association>) -> bool {
+        let shows = |found: Option<&Association>| found.map(|found| (found.cert_id.clone(), found.enabled));
+        shows(now) == shows(self.association.as_ref())
+    }
+}
+
 impl Plan {
     pub(super) fn item(&self, subject: &str) -> Result<&Item, RolloutError> {
         let known = self.items.iter().find(|item| item.hostname.as_str() == subject);
@@ -198,13 +231,13 @@ impl Plan {
 
     /// Whether the origin's host of this name is part of the run.
     pub(super) fn has_host(&self, name: &str) -> bool {
-        self.items.iter().any(|item| item.host.as_deref() == Some(name))
+        self.items.iter().any(|item| item.host == name)
     }
 
     fn make(&self, ctx: &Context<'_>, wanted: &Wanted) -> Result<Vec<Step>, RolloutError> {
         let mut steps = Vec::new();
         for item in self.first_of_hosts() {
-            steps.extend(trust(item, wanted)?);
+            steps.push(self.trust(ctx, item, wanted)?);
         }
         steps.push(self.upload(ctx, wanted));
         if wanted.level == Level::Hostname {
@@ -217,17 +250,88 @@ impl Plan {
         olds.sort_by(|one, other| one.id.cmp(&other.id));
         olds.dedup();
         for old in olds {
-            steps.push(delete(old, used_by_others(ctx, wanted, &old.id)?));
+            steps.push(delete(old, stays(ctx, wanted, &old.id)?));
         }
-        let distrusted = self.first_of_hosts().filter(|item| !item.old_cas.is_empty());
-        steps.extend(distrusted.map(distrust));
+        let old_stays = steps.iter().any(|step| step.name == StepName::Delete && step.state == StepState::LeftOut);
+        for item in self.first_of_hosts().filter(|item| !item.old_cas.is_empty()) {
+            let would = bundle::would_remove(ctx.origin, &item.configured, &item.old_cas, wanted)?;
+            let in_use = old_stays.then(|| {
+                let remedy = bundle::remedy(&item.old_cas, &would.file);
+                format!("an old certificate of that CA stays at Cloudflare; {remedy}")
+            });
+            steps.push(distrust(item, self.keeps_old_ca(item, &would).or(in_use)));
+        }
         Ok(steps)
+    }
+
+    /// Why the old CA stays in the bundle; `None`: nobody was seen to need it.
+    pub(super) fn keeps_old_ca(&self, item: &Item, would: &TrustChangeReport) -> Option<String> {
+        let others = self.others(would);
+        if !others.is_empty() {
+            let remedy = bundle::remedy(&item.old_cas, &would.file);
+            return Some(format!("the bundle {} serves other hosts too: {}; {remedy}", would.ca, others.join(", ")));
+        }
+        match &item.needed_by {
+            Some(needed_by) if needed_by.is_empty() => None,
+            Some(needed_by) => Some(needed(item, needed_by, &would.file)),
+            None => {
+                let remedy = bundle::remedy(&item.old_cas, &would.file);
+                Some(format!("who else needs it was not looked up before the bundle changed; {remedy}"))
+            }
+        }
+    }
+
+    /// The certificates that this run replaces, and the new one.
+    pub(super) fn spared(&self, wanted: &Wanted) -> Vec<Fingerprint> {
+        self.items.iter().flat_map(|item| bundle::spared(&item.old, wanted.leaf.sha256())).collect()
+    }
+
+    /// Hosts that the bundle serves and that are no part of this run.
+    fn others<'a>(&self, would: &'a TrustChangeReport) -> Vec<&'a str> {
+        would.hosts.iter().filter(|host| !self.has_host(host)).map(String::as_str).collect()
     }
 
     /// One hostname of each of the origin's hosts: what is changed there is changed once.
     fn first_of_hosts(&self) -> impl Iterator<Item = &Item> {
         let is_first = |at: usize, item: &Item| !self.items[..at].iter().any(|before| before.host == item.host);
         self.items.iter().enumerate().filter(move |(at, item)| is_first(*at, item)).map(|(_, item)| item)
+    }
+
+    fn trust(&self, ctx: &Context<'_>, item: &Item, wanted: &Wanted) -> Result<Step, RolloutError> {
+        let verified = item.judged == Reason::Verified;
+        let mut step = Step {
+            name: StepName::Trust,
+            subject: item.hostname.to_string(),
+            is: "the origin would let the new certificate in".to_owned(),
+            will_be: "the origin lets the old and the new certificate in".to_owned(),
+            why: "before any edge shows it".to_owned(),
+            state: if verified { StepState::Done } else { StepState::Todo },
+        };
+        if verified {
+            return Ok(step);
+        }
+        let refused = item.judged.label();
+        if wanted.add_ca.is_none() {
+            return Err(RolloutError::Unsafe {
+                what: format!("the origin would refuse the new certificate for {}: {refused}", item.hostname),
+                next_step: "name the CA that issued it with --add-ca FILE: it is trusted beside the old one".to_owned(),
+            });
+        }
+        let would = bundle::would_add(ctx.origin, item, wanted)?;
+        let others = self.others(&would);
+        let whom = match others.is_empty() {
+            true => String::new(),
+            false => format!("; from then on it is trusted for {}, too", others.join(", ")),
+        };
+        if !others.is_empty() && !wanted.shared_bundle {
+            return Err(RolloutError::Unsafe {
+                what: format!("--add-ca would add to {} ([ca.{}]){whom}", would.file, would.ca),
+                next_step: "if that is meant, say --shared-bundle; else give the hosts bundles of their own".to_owned(),
+            });
+        }
+        step.is = format!("the origin would refuse the new certificate: {refused}");
+        step.why = format!("before any edge shows it; the CA is added to {} ([ca.{}]){whom}", would.file, would.ca);
+        Ok(step)
     }
 
     fn upload(&self, ctx: &Context<'_>, wanted: &Wanted) -> Step {
@@ -265,28 +369,6 @@ impl Plan {
     }
 }
 
-fn trust(item: &Item, wanted: &Wanted) -> Result<Option<Step>, RolloutError> {
-    let Some(reason) = item.judged else { return Ok(None) };
-    let verified = reason == Reason::Verified;
-    if !verified && wanted.add_ca.is_none() {
-        return Err(RolloutError::Unsafe {
-            what: format!("the origin would refuse the new certificate for {}: {}", item.hostname, reason.label()),
-            next_step: "name the CA that issued it with --add-ca FILE: it is trusted beside the old one".to_owned(),
-        });
-    }
-    Ok(Some(Step {
-        name: StepName::Trust,
-        subject: item.hostname.to_string(),
-        is: match verified {
-            true => "the origin would let the new certificate in".to_owned(),
-            false => format!("the origin would refuse the new certificate: {}", reason.label()),
-        },
-        will_be: "the origin lets the old and the new certificate in".to_owned(),
-        why: "before any edge shows it".to_owned(),
-        state: if verified { StepState::Done } else { StepState::Todo },
-    }))
-}
-
 fn seen(item: &Item, wanted: &Wanted) -> Step {
     Step {
         name: StepName::Seen,
@@ -321,14 +403,19 @@ fn delete(old: &Replaced, stays: Option<String>) -> Step {
     }
 }
 
-fn distrust(item: &Item) -> Step {
+fn distrust(item: &Item, stays: Option<String>) -> Step {
     let cas: Vec<_> = item.old_cas.iter().map(|ca| short(*ca)).collect();
     Step {
         name: StepName::Distrust,
         subject: item.hostname.to_string(),
         is: format!("the origin trusts CA {}", cas.join(", ")),
-        will_be: "it does not".to_owned(),
-        why: "what nothing needs should open nothing; --keep-old-ca keeps it".to_owned(),
-        state: StepState::Todo,
+        will_be: if stays.is_some() { "as it is".to_owned() } else { "it does not".to_owned() },
+        state: if stays.is_some() { StepState::LeftOut } else { StepState::Todo },
+        why: stays.unwrap_or_else(|| "what nothing needs should open nothing; --keep-old-ca keeps it".to_owned()),
     }
+}
+
+/// Why the old CA stays where others need it.
+pub(super) fn needed(item: &Item, needed_by: &[String], file: &str) -> String {
+    format!("others present certificates of that CA: {}; {}", needed_by.join(", "), bundle::remedy(&item.old_cas, file))
 }

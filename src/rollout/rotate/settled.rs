@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use super::{Item, Wanted, no_host, since};
 use crate::evidence::network::Network;
-use crate::evidence::report::CertificateRole;
-use crate::policy::verdict::Reason;
 use crate::rollout::context::{Context, Look};
 use crate::rollout::error::RolloutError;
 use crate::rollout::journal::Replaced;
@@ -62,21 +60,4 @@ pub(super) fn expect_unseen(ctx: &Context<'_>, item: &Item, old: &Replaced) -> R
             next_step: format!("rotate {name} too, with the same certificate: `originlock aop rotate {name} …`"),
         }),
     }
-}
-
-/// Who but the old certificates needs the old CA, as far as the origin saw.
-pub(super) fn needs(ctx: &Context<'_>, item: &Item) -> Result<Option<String>, RolloutError> {
-    let Some(host) = Host::find(ctx.origin, &item.hostname)? else { return Ok(None) };
-    let reports = &host.detail.certificates;
-    let is_old_ca = |role, sha256| role == CertificateRole::Ca && item.old_cas.contains(sha256);
-    let cas: Vec<_> =
-        reports.iter().filter(|report| is_old_ca(report.role, &report.sha256)).map(|report| &report.subject).collect();
-    let others = reports.iter().filter(|report| {
-        let verified = report.seen.as_ref().is_some_and(|seen| seen.reason == Reason::Verified);
-        let old = item.old.iter().any(|old| old.sha256 == report.sha256);
-        report.role == CertificateRole::Client && verified && !old && cas.contains(&&report.issuer)
-    });
-    // A CA that was made anew under its old name issues the new certificate.
-    let mut others = others.filter(|report| Some(report.sha256) != item.new);
-    Ok(others.next().map(|other| format!("{} presents a certificate of that CA, too", other.subject)))
 }
