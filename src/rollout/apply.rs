@@ -129,7 +129,7 @@ impl Walk<'_> {
             StepName::Enforce => {
                 let limit = self.evidence_left(ctx);
                 let host = self.host(&step.subject)?;
-                enforce::enforce(ctx, self.desired, &self.observed, host, step, limit)?;
+                enforce::enforce(ctx, self.desired, &self.observed, &self.done, host, step, limit)?;
             }
             StepName::Prove => {
                 let hostname = self.hostname(&step.subject)?.clone();

@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::step::Step;
 use crate::clock::Clock;
 use crate::cloudflare::{Cloudflare, Zone};
+use crate::remote::admin::AdminError;
 
 /// How often whoever watches sees that time passes.
 const BLINK: Duration = Duration::from_millis(250);
@@ -43,7 +44,7 @@ impl Context<'_> {
         Sources { cloudflare, origin: *origin, zone, entries: Some(journal.entries()) }
     }
 
-    /// Looks until something came about, for `limit` at most.
+    /// Looks until something came about, for `limit` at most. An origin that does not answer is waited for.
     ///
     /// # Errors
     /// A look failed, or the time is up: with what was missing at the end, and what to do next.
@@ -56,9 +57,14 @@ impl Context<'_> {
     ) -> Result<T, RolloutError> {
         let begun = Instant::now();
         loop {
-            let missing = match look(self)? {
-                Look::Ready(found) => return Ok(found),
-                Look::NotYet(missing) => missing,
+            let missing = match look(self) {
+                Ok(Look::Ready(found)) => return Ok(found),
+                Ok(Look::NotYet(missing)) => missing,
+                // It may be about to start again.
+                Err(RolloutError::Origin(AdminError::Fetch(error))) if begun.elapsed() < limit => {
+                    format!("the origin does not answer: {error}")
+                }
+                Err(error) => return Err(error),
             };
             let waited = begun.elapsed();
             if waited >= limit {

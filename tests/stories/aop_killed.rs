@@ -1,5 +1,6 @@
-//! Killed at any instant and run again: the same end, and no second certificate.
+//! Killed at any instant and run again: the same end, and no second certificate. An origin that goes away is waited for.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use originlock::policy::client_auth::Mode;
 use crate::cloudflare::{Effect, Fake, Fault};
 use crate::support::HostSetup;
 use crate::support::aop::{Aop, SHOP, WWW, ZONE, cloudflare, origin, zone};
+use crate::support::program::finish;
 
 /// All that the walk changes at Cloudflare, in its order.
 const WRITES: [(&str, &str, usize); 4] = [
@@ -95,4 +97,32 @@ fn again_and_again_at_whatever_instant() {
         kill(child);
     }
     arrives("in the end", &aop);
+}
+
+#[test]
+fn it_outlasts_a_restart_of_the_origin() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = format!("unix:{}", folder.path().join("admin.sock").display());
+    let origin = origin().admin(&format!("address = \"{address}\""));
+    let origin = origin.host(HostSetup::new(SHOP).observe("ours")).host(HostSetup::new(WWW).observe("ours"));
+    let mut aop = Aop::with(origin.start(), cloudflare().zone(zone()).start());
+    let files = aop.leaf_files();
+    let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "0s"];
+    let mut child = aop.program("apply", &words).spawn().expect("the program starts");
+    let mut said = BufReader::new(child.stderr.take().expect("its standard error")).lines();
+    let mut says = |word: &str| said.any(|line| line.is_ok_and(|line| line.contains(word)));
+    assert!(says("no edge of Cloudflare's has shown the certificate"), "it waits");
+    let server = aop.world.take_server();
+    server.drain();
+    server.join();
+    assert!(says("the origin does not answer"), "it waits on");
+    aop.world.start_again();
+    // It listens on another port now.
+    let aop = aop.with_new_edges().visited();
+    // What is not read would hold it up.
+    let reading = thread::spawn(move || said.count());
+    let ran = finish(child);
+    reading.join().expect("no panic");
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!((aop.mode(SHOP), aop.mode(WWW)), (Mode::Enforce, Mode::Enforce));
 }

@@ -1,12 +1,15 @@
 //! Before anything is changed: what stands in the way is found, named, and told with what to do about it.
 
+use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use originlock::hostname::Hostname;
 use originlock::pki::{Issued, KeyType, LeafOptions, Purpose, self_signed};
+use originlock::rollout::desired::Desired;
 use originlock::rollout::leaf::Leaf;
 use originlock::rollout::preflight::CHECKS;
-use originlock::rollout::step::{Check, CheckVerdict};
+use originlock::rollout::step::{Check, CheckVerdict, Level, StepName};
 use originlock::secret::Secret;
 
 use crate::cloudflare::{Permission, Token, Zone};
@@ -223,4 +226,68 @@ fn a_check_is_overruled_by_its_name_and_no_other_is() {
     desired.hostnames = vec![Hostname::parse("shop.example.net").expect("a hostname")];
     desired.force = CHECKS.iter().map(|&check| check.to_owned()).collect();
     assert!(!aop.preflight(&desired, Some("example.net")).is_passed());
+}
+
+#[test]
+fn the_zones_own_certificate_is_not_replaced_unasked() {
+    let aop = with(cloudflare().zone(Zone { zone_switch: true, ..zone().zone_certificate(&leaf()) }));
+    let mut desired = Desired { level: Level::Zone, ..aop.desired() };
+    let (names, told) = failed(&aop.preflight(&desired, None).checks);
+    assert!(names == ["levels"] && told.contains("takes its place on all hostnames"), "{names:?}: {told}");
+    desired.replace = true;
+    assert!(aop.preflight(&desired, None).is_passed());
+    let aop = with(cloudflare().zone(zone().certificate(&leaf()).associated(SHOP, 0, true)));
+    let (names, told) = failed(&aop.preflight(&Desired { level: Level::Zone, ..aop.desired() }, None).checks);
+    assert!(names == ["levels"] && told.contains("wins over the wanted level"), "{names:?}: {told}");
+}
+
+/// What people have from other tools: PKCS#1 and SEC 1, and the curve of Cloudflare's own example.
+#[test]
+fn keys_in_older_formats_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let openssl = |words: &[&str]| {
+        let ran = Command::new("openssl").args(words).current_dir(folder.path()).output().expect("openssl runs");
+        assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    };
+    let aop = with(cloudflare().zone(zone()));
+    for (kind, option) in [("rsa:2048", None), ("ec", Some("P-256")), ("ec", Some("P-521"))] {
+        let option = option.map(|curve| format!("ec_paramgen_curve:{curve}"));
+        let mut words = vec!["req", "-x509", "-nodes", "-newkey", kind, "-keyout", "key", "-out", "certificate"];
+        words.extend(["-subj", "/CN=edge", "-days", "90", "-addext", "basicConstraints=critical,CA:FALSE"]);
+        words.extend(option.iter().flat_map(|option| ["-pkeyopt", option]));
+        openssl(&words);
+        openssl(&["pkey", "-in", "key", "-traditional", "-out", "old"]);
+        let read = |name: &str| fs::read(folder.path().join(name)).expect("a file");
+        assert!(String::from_utf8_lossy(&read("old")).contains(if option.is_some() {
+            "EC PRIVATE"
+        } else {
+            "RSA PRIVATE"
+        }));
+        for key in ["key", "old"] {
+            let leaf = Leaf::from_pem(&read("certificate"), Secret::new(read(key))).expect("a certificate");
+            let preflight = aop.preflight(&Desired { leaf: Some(leaf), ..aop.desired() }, None);
+            let check = preflight.checks.iter().find(|check| check.name == "certificate").expect("a check");
+            assert_eq!(check.verdict, CheckVerdict::Holds, "{kind} {option:?} {key}: {check:?}");
+        }
+    }
+}
+
+#[test]
+fn every_check_and_step_has_its_place_in_the_reference() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/aop.md")).expect("the page");
+    let steps = [
+        StepName::Upload,
+        StepName::Observe,
+        StepName::ZoneSetting,
+        StepName::ZoneLevel,
+        StepName::Associate,
+        StepName::PostQuantum,
+        StepName::Seen,
+        StepName::Enforce,
+        StepName::Prove,
+    ];
+    for word in CHECKS.into_iter().chain(steps.map(StepName::label)) {
+        assert!(page.contains(&format!("\n| `{word}` |")), "{word}");
+    }
 }

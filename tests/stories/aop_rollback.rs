@@ -240,15 +240,31 @@ fn a_dry_run_changes_nothing_and_without_yes_nobody_is_taken_by_surprise() {
     assert_eq!((aop.fake.writes(), aop.mode(SHOP)), (writes, Mode::Enforce));
 }
 
+/// All that the way back changes at Cloudflare.
+const WRITES: [(&str, &str); 3] = [
+    ("PUT", "/zones/*/origin_tls_client_auth/hostnames"),
+    ("PATCH", "/zones/*/settings/tls_client_auth"),
+    ("DELETE", "/zones/*/origin_tls_client_auth/hostnames/certificates/*"),
+];
+
+#[test]
+fn answers_that_get_lost_change_nothing() {
+    for (method, path) in WRITES {
+        for server_error in [false, true] {
+            let case = format!("{method} {path}, server error: {server_error}");
+            let (aop, before) = enforced(zone(), |_| {});
+            let lost = Fault::on(method, path);
+            aop.fake.fault(if server_error { lost.apply_then_500() } else { lost.apply_then_close() });
+            let outcome = roll_back(&aop, &both());
+            assert!(outcome.errors.is_empty(), "{case}: {outcome:#?}");
+            assert_eq!(written(&aop), before, "{case}");
+        }
+    }
+}
+
 #[test]
 fn killed_before_and_after_each_change_it_ends_the_same() {
-    let hostnames = "/zones/*/origin_tls_client_auth/hostnames";
-    let changes = [
-        ("PUT", hostnames.to_owned()),
-        ("PATCH", "/zones/*/settings/tls_client_auth".to_owned()),
-        ("DELETE", format!("{hostnames}/certificates/*")),
-    ];
-    for (method, path) in &changes {
+    for (method, path) in WRITES {
         for applied in [false, true] {
             let case = format!("{method} {path}, applied: {applied}");
             let (aop, before) = enforced(zone(), |_| {});

@@ -125,7 +125,7 @@ fn data_centres_that_are_late_and_connections_that_stay_open_are_waited_for() {
     let late = late.requests_per_connection(5).start();
     let visiting: Vec<Visiting> =
         [SHOP, WWW].iter().map(|name| late.keep_visiting(name, Duration::from_millis(10))).collect();
-    visiting.iter().for_each(|visiting| visiting.wait_for(Some(aop.sha256())));
+    visiting.iter().for_each(|visiting| visiting.wait_for(Some(sha256(&aop.leaf))));
     // Whatever it showed of the time before the set-up.
     let already: Vec<_> = visiting.iter().map(|visiting| visiting.counts().failures.len()).collect();
     let new = of_another_ca();
@@ -191,7 +191,7 @@ fn what_other_hostnames_show_stays() {
     assert_eq!((live(&aop, Level::Hostname).len(), aop.fake.count("DELETE", "/**")), (2, 0));
     assert_eq!(
         (presented(&aop, SHOP), presented(&aop, WWW)),
-        (vec![Some(sha256(&new)); 2], vec![Some(aop.sha256()); 2])
+        (vec![Some(sha256(&new)); 2], vec![Some(sha256(&aop.leaf)); 2])
     );
     // The other one follows, and takes the old certificate with it.
     let both = rotate(&aop, &wanted(&new), SETTLE, PATIENCE).expect("a plan");
@@ -228,6 +228,23 @@ const WRITES: [(&str, &str, usize); 4] = [
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 2),
     ("DELETE", "/zones/*/origin_tls_client_auth/hostnames/certificates/*", 1),
 ];
+
+#[test]
+fn answers_that_get_lost_change_nothing() {
+    for (method, path, nth) in WRITES {
+        for server_error in [false, true] {
+            let case = format!("{method} {path} number {nth}, server error: {server_error}");
+            let aop = enforced(|_| {});
+            let lost = Fault::on(method, path).nth(nth);
+            aop.fake.fault(if server_error { lost.apply_then_500() } else { lost.apply_then_close() });
+            let new = leaf();
+            let outcome = rotate(&aop, &wanted(&new), SETTLE, PATIENCE).expect("a plan");
+            assert!(outcome.errors.is_empty(), "{case}: {outcome:#?}");
+            is_rotated(&case, &aop, &new, &wanted(&new));
+            assert_eq!(aop.failures(), [""; 0], "{case}: somebody was refused");
+        }
+    }
+}
 
 fn start(aop: &Aop) -> Child {
     let path = |name| aop.path(name).to_string_lossy().into_owned();

@@ -6,6 +6,7 @@ use originlock::clock::Clock;
 use originlock::hostname::Hostname;
 use originlock::pki::{LeafOptions, Validity};
 use originlock::rollout::drift;
+use originlock::x509::Fingerprint;
 use serde_json::Value;
 
 use crate::cloudflare::{Fault, Permission, Token, Zone};
@@ -53,7 +54,7 @@ fn three_levels_stand_beside_what_the_origin_saw_and_a_lost_association_is_an_al
     let hosts = well["hosts"].as_array().expect("hosts");
     assert_eq!(hosts.len(), 2, "{well:#}");
     for host in hosts {
-        let sha256 = aop.sha256().to_string();
+        let sha256 = Fingerprint::of(&aop.leaf.certificate_der).to_string();
         assert_eq!((&host["presents"], &host["mode"]), (&"hostname".into(), &"enforce".into()), "{well:#}");
         assert_eq!((&host["sha256"], &host["seen"][0]["sha256"]), (&sha256.clone().into(), &sha256.into()), "{well:#}");
     }

@@ -8,6 +8,7 @@ mod aop_killed;
 mod aop_killed_anywhere;
 mod aop_lost;
 mod aop_preflight;
+mod aop_published;
 mod aop_rollback;
 mod aop_rotate;
 mod aop_secrets;

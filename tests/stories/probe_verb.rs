@@ -182,6 +182,10 @@ fn what_cannot_be_tried_at_all_is_an_error_that_says_why() {
 
 /// An nginx with the papers beside it. `servers`: what stands after the certificates.
 fn nginx(papers: &Papers, servers: impl FnOnce(SocketAddr) -> String) -> Nginx {
+    nginx_of(papers, "ssl_protocols TLSv1.2 TLSv1.3;", servers)
+}
+
+fn nginx_of(papers: &Papers, common: &str, servers: impl FnOnce(SocketAddr) -> String) -> Nginx {
     let site = pki().server_certificate(&[SHOP.to_owned(), API.to_owned()]);
     let files = [
         ("site.pem", site.certificate_pem.as_bytes()),
@@ -190,8 +194,7 @@ fn nginx(papers: &Papers, servers: impl FnOnce(SocketAddr) -> String) -> Nginx {
         ("api.pem", papers.other_ca.certificate_pem().as_bytes()),
     ];
     Nginx::start(&files, |address| {
-        let common = "ssl_certificate site.pem; ssl_certificate_key site.key; ssl_protocols TLSv1.2 TLSv1.3;";
-        format!("{common}\n{}", servers(address))
+        format!("ssl_certificate site.pem; ssl_certificate_key site.key; {common}\n{}", servers(address))
     })
 }
 
@@ -271,6 +274,18 @@ fn a_claim_of_identity_that_reaches_the_backend_is_a_hole() {
     // The backend that does not repeat headers leaves it open.
     let mute = nginx(&papers, |address| server(address, SHOP, DEMANDING, "return 200 shop;"));
     assert_eq!(found(mute.address, &papers.options(), 0)["spoofed_identity"].0, "skipped");
+}
+
+#[test]
+fn a_server_that_still_speaks_old_tls_is_found() {
+    let papers = Papers::new();
+    // Where the system's OpenSSL forbids old versions, their ciphers have to be let in, too.
+    let demands = format!("{DEMANDING} ssl_protocols TLSv1 TLSv1.1 TLSv1.2; ssl_ciphers ALL:@SECLEVEL=0;");
+    let nginx = nginx_of(&papers, "", |address| server(address, SHOP, &demands, "return 200 shop;"));
+    let all = found(nginx.address, &papers.options(), 1);
+    assert_eq!(with(&all, "hole"), ["tls10", "tls11"], "{all:?}");
+    assert!(all["ip_sni"].0 == "skipped" && all["no_sni"].0 == "holds", "{all:?}");
+    assert!(all["session_without_certificate_tls13"].1.contains("does not speak TLS 1.3"), "{all:?}");
 }
 
 /// A server that lets everyone through its handshake and then answers every connection's first bytes with `answer`, over

@@ -157,7 +157,7 @@ fn finish(output: OutputFormat, before: &Before, outcome: Outcome) -> anyhow::Re
 /// The worst that happened.
 pub(super) fn came_to(errors: &[RolloutError]) -> Ended {
     let of = |error: &RolloutError| match error {
-        RolloutError::TimedOut { step: StepName::Seen | StepName::Enforce, .. } => Ended::NotReady,
+        RolloutError::TimedOut { step: StepName::Seen | StepName::Unseen | StepName::Enforce, .. } => Ended::NotReady,
         RolloutError::Cloudflare(error) => by_cloudflare(error),
         RolloutError::TimedOut { .. }
         | RolloutError::Origin(_)

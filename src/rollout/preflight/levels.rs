@@ -40,6 +40,7 @@ pub(super) fn look(asking: &Asking<'_>, zone: &Zone, readings: &Readings, entrie
         };
         checks.push(finding.of("levels", hostname.as_str()));
     }
+    checks.extend(replaced(asking, readings).map(|finding| finding.of("levels", &zone.name)));
     checks.extend(others(asking, readings).map(|finding| finding.of("levels", &zone.name)));
     checks.extend(room(asking, readings).map(|finding| finding.of("room", &zone.name)));
     checks
@@ -97,6 +98,25 @@ fn of_lower_level(association: Option<&Association>, zone_level: Option<bool>) -
             "The zone-level certificate wins over the global one",
             "switch it off in SSL/TLS > Origin Server, or use --level zone",
         )
+    })
+}
+
+/// Of several certificates at the zone's level the one that came last is shown, from the moment it is there.
+fn replaced(asking: &Asking<'_>, readings: &Readings) -> Option<Finding> {
+    let leaf = asking.desired.leaf.as_ref().filter(|_| asking.desired.level == Level::Zone)?;
+    let listed = readings.certificates.as_ref().ok()?;
+    let other = listed.iter().find(|other| !other.status.is_leaving() && other.sha256 != Some(leaf.sha256()))?;
+    let is = format!("certificate {} is there at the zone's level, {}", other.id, other.status);
+    Some(match (readings.zone_level.as_ref().is_ok_and(|on| *on), asking.desired.replace) {
+        (true, false) => Finding::fails(
+            format!("{is}, and switched on: another one takes its place on all hostnames as soon as it is uploaded"),
+            "`originlock aop rotate --level zone` replaces it without a gap; --replace does it at once",
+        ),
+        (true, true) => Finding::warns(format!("{is}, and will be replaced at once"), "nothing; --replace says so"),
+        (false, _) => Finding::warns(
+            format!("{is}, and not switched on"),
+            "delete it if nobody needs it: of several, Cloudflare shows the one that came last",
+        ),
     })
 }
 

@@ -101,6 +101,11 @@ pub fn leaf() -> Issued {
     pki().ours.issue(&LeafOptions::client("cloudflare-origin-pull", good())).expect("a leaf")
 }
 
+fn edges(world: &World, fake: &Fake) -> Edge {
+    let edge = Edge::of(fake, world.address()).from("127.0.1.1").from("127.0.1.2");
+    edge.requests_per_connection(1).start()
+}
+
 impl Aop {
     /// Two hostnames in `observe`, nothing at Cloudflare.
     pub fn new() -> Self {
@@ -110,12 +115,17 @@ impl Aop {
 
     pub fn with(world: World, fake: Fake) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let edge = Edge::of(&fake, world.address()).from("127.0.1.1").from("127.0.1.2").requests_per_connection(1);
-        let (edge, leaf) = (edge.start(), leaf());
+        let (edge, leaf) = (edges(&world, &fake), leaf());
         let aop = Self { world, fake, edge, leaf, visiting: Vec::new(), ticking: None, folder };
         write_pair(&aop.path("leaf.pem"), &aop.path("leaf.key"), &aop.leaf).expect("files");
         std::fs::write(aop.path("token"), aop.fake.token()).expect("a file");
         aop
+    }
+
+    /// Other edges, for an origin that listens elsewhere by now.
+    pub fn with_new_edges(mut self) -> Self {
+        self.edge = edges(&self.world, &self.fake);
+        self
     }
 
     /// From now on somebody visits both hostnames all the time, and the origin's time passes.
