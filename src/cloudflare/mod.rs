@@ -9,6 +9,7 @@ mod dns;
 mod envelope;
 mod error;
 mod lenient;
+mod list;
 mod meaning;
 mod meter;
 mod pace;
