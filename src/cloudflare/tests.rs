@@ -608,7 +608,7 @@ fn rules_settings_and_notifications_are_read() {
     assert_eq!(read, ["a"]);
     let policies = json!([{ "id": "1", "alert_type": "a", "enabled": null, "mechanisms": { "email": [{ "id": "ops@example.com" }, {}] } }]);
     let read = Server::saying("200 OK", &granted(&policies)).cloudflare().alert_policies(&account).expect("policies");
-    assert_eq!((read[0].enabled, &read[0].email), (false, &vec!["ops@example.com".to_owned()]));
+    assert_eq!((read[0].enabled, &read[0].mechanisms.email), (false, &vec!["ops@example.com".to_owned()]));
 }
 
 #[test]
