@@ -178,7 +178,9 @@ fn distrust(ctx: &mut Context<'_>, wanted: &Wanted, plan: &Plan, step: &Step) ->
     if plan.steps.iter().any(|step| step.name == StepName::Delete && step.state == StepState::LeftOut) {
         return Ok(Some("an old certificate of that CA is still in use".to_owned()));
     }
-    let remove = TrustRequest { remove: item.old_cas.clone(), dry_run: true, ..TrustRequest::default() };
+    // The origin holds back a CA whose certificate came within its whole window. Here is known which one came when: the
+    // old ones not for as long as was asked for, and nobody else needs the CA.
+    let remove = TrustRequest { remove: item.old_cas.clone(), force: true, dry_run: true, ..TrustRequest::default() };
     let would = ctx.origin.change_trust(configured, &remove)?;
     let others: Vec<_> = would.hosts.iter().filter(|host| !plan.has_host(host)).map(String::as_str).collect();
     if !others.is_empty() {
