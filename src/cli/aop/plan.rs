@@ -18,7 +18,7 @@ use crate::rollout::error::RolloutError;
 use crate::rollout::journal::Journal;
 use crate::rollout::observed::{Observed, Sources};
 use crate::rollout::plan::{self, Done};
-use crate::rollout::preflight::{self, Preflight};
+use crate::rollout::preflight::{self, NEVER_FORCED, Preflight};
 use crate::rollout::step::{Check, Step};
 
 /// Show what `apply` would do, and what stands in its way: exit code 1 if something does
@@ -104,10 +104,9 @@ impl Before {
             text += &paper.paint(DIM, &paper.paragraph("  ", &proves));
         }
         if !self.preflight.is_passed() {
-            let failed: Vec<_> = self.preflight.failed().map(|check| check.name).collect();
             let sentence = format!(
-                "Nothing is changed before these checks hold, or are overruled one by one with --force CHECK: {}",
-                failed.join(", ")
+                "Nothing is changed before these checks hold, or are overruled one by one: {}",
+                self.failed().join(", ")
             );
             text += "\n";
             text += &paper.paragraph("", &sentence);
@@ -115,6 +114,19 @@ impl Before {
             text += "\nNothing is to be changed.\n";
         }
         text
+    }
+
+    /// What stands in the way, as it is written to go on all the same.
+    fn failed(&self) -> Vec<String> {
+        let written = |check: &Check| match check.name {
+            "replaces" => format!("--replace for {}", check.subject),
+            name if NEVER_FORCED.contains(&name) => format!("{name} (never)"),
+            name if check.subject.is_empty() => format!("--force {name}"),
+            name => format!("--force {name}={}", check.subject),
+        };
+        let mut failed: Vec<_> = self.preflight.failed().map(written).collect();
+        failed.dedup();
+        failed
     }
 
     pub(super) fn ended(&self) -> Ended {
