@@ -60,6 +60,9 @@ pub(super) struct ProbeArguments {
     /// What that CA is called, to imitate it: "CN=origin-pull CA" [default: as in --cert, or as the server says]
     #[arg(long, value_name = "NAME", help_heading = "The CA behind it")]
     issuer: Option<String>,
+    /// The host means to trust Cloudflare's shared CA (the global level), which every customer of Cloudflare's passes
+    #[arg(long, help_heading = "The CA behind it")]
+    shared_ca: bool,
     /// Another hostname on the same server, under another policy
     #[arg(long, value_name = "NAME", value_parser = hostname, help_heading = "Another host")]
     other_host: Option<Hostname>,
@@ -165,6 +168,7 @@ fn target(arguments: &ProbeArguments, address: SocketAddr) -> anyhow::Result<Tar
         other_identity: identity(arguments.other_cert.as_deref(), arguments.other_key.as_deref())?,
         issuer: arguments.issuer.as_deref().map(distinguished_name).transpose()?,
         ca,
+        shared_ca_is_meant: arguments.shared_ca,
     })
 }
 

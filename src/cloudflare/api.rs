@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::envelope::{Envelope, Message, clipped};
 use super::error::{CloudflareError, Kind, Refusal};
+use super::list::Pages;
 use super::pace::{Jitter, Notice, Pace, Wait};
 use super::persistence::Effort;
 use super::transport::{Body, Request, Transport};
@@ -20,8 +21,6 @@ use crate::secret::Secret;
 pub const DEFAULT_API: &str = "https://api.cloudflare.com/client/v4";
 /// Lists are asked for in pages of this many, where the endpoint takes a size.
 pub(super) const PER_PAGE: u64 = 500;
-/// More pages than any list has.
-const MAX_PAGES: u64 = 1000;
 
 /// Speaks to the API with one token. What may be sent twice is sent again until there is an answer, at the pace that
 /// Cloudflare allows.
@@ -97,33 +96,27 @@ impl Cloudflare {
 
     /// A list in one or more pages. `path` may have a query, and `per_page` in it.
     pub(super) fn list<T: DeserializeOwned>(&self, doing: &str, path: &str, per_page: u64) -> Result<Vec<T>> {
-        let (mut all, mut before) = (Vec::new(), Vec::new());
-        for page in 1..=MAX_PAGES {
-            let path = match page {
-                1 => path.to_owned(),
-                _ => format!("{path}{}page={page}", if path.contains('?') { '&' } else { '?' }),
-            };
-            let call = Call::get(doing, path);
-            let (mut envelope, reply) = self.call(&call)?;
+        let mut all = Vec::new();
+        let mut pages = Pages::new(doing, self.transport.attempt());
+        loop {
+            let call = Call::get(doing, pages.path(path));
+            let (mut envelope, reply) = self.call_until(&call, Some(&pages))?;
             let items = match envelope.result.take() {
                 // Some services write no list for an empty one.
                 None | Some(Value::Null) => Vec::new(),
                 Some(Value::Array(items)) => items,
                 Some(_) => return Err(reply.unreadable()),
             };
-            // Who does not know pages gives the same one for ever.
-            if page > 1 && items == before {
-                break;
+            if pages.is_the_same_again(&items) {
+                return Ok(all);
             }
-            let last = envelope.is_last(page, items.len(), per_page);
+            pages.take(&items, reply.answer.body.len())?;
             // An item that says too little to be of use is passed over.
             all.extend(items.iter().filter_map(|item| T::deserialize(item).ok()));
-            before = items;
-            if last {
-                break;
+            if envelope.is_last(pages.taken(), items.len(), per_page) {
+                return Ok(all);
             }
         }
-        Ok(all)
     }
 
     /// Asks for a change, and reads what came of it.
@@ -143,9 +136,17 @@ impl Cloudflare {
     }
 
     fn call<'a>(&self, call: &'a Call<'a>) -> Result<(Envelope, Reply<'a>)> {
+        self.call_until(call, None)
+    }
+
+    fn call_until<'a>(&self, call: &'a Call<'a>, pages: Option<&Pages<'_>>) -> Result<(Envelope, Reply<'a>)> {
         let body = call.body.clone().map(Body::new);
         let request = Request { method: call.method.clone(), path: call.path.clone(), body };
-        let (answer, effort) = self.runtime.block_on(self.transport.send(request));
+        let sent = self.transport.send(request);
+        let (answer, effort) = match pages {
+            Some(pages) => self.runtime.block_on(pages.in_time(sent))?,
+            None => self.runtime.block_on(sent),
+        };
         let failed = |source| CloudflareError::Fetch { doing: call.doing.to_owned(), effort, source: Box::new(source) };
         let reply = Reply { call, answer: answer.map_err(failed)?, effort };
         reply.read()

@@ -20,6 +20,9 @@ pub enum CloudflareError {
     /// An answer that is none of the API's: HTML, half of something, another shape. A change may have been made or not.
     #[error("{doing}: Cloudflare's answer cannot be read: HTTP {status}{}{effort}", ray(.request_id))]
     Unreadable { doing: String, status: u16, request_id: Option<String>, effort: Effort },
+    /// A list that cannot be meant: larger than any, the same pages in turn, or no end in sight.
+    #[error("{doing}: Cloudflare's list does not end: {why}")]
+    Endless { doing: String, why: String },
     /// The token sees no zone of this name, which is all that the API says about one that it may not see.
     #[error("Cloudflare shows this token no zone {name}")]
     NoZone { name: String },
@@ -99,6 +102,7 @@ impl CloudflareError {
             Self::Refused(refusal) => Some(refusal),
             Self::Fetch { .. }
             | Self::Unreadable { .. }
+            | Self::Endless { .. }
             | Self::NoZone { .. }
             | Self::SeveralZones { .. }
             | Self::InTheClear { .. }
@@ -118,7 +122,11 @@ impl CloudflareError {
             Self::Fetch { source, .. } => !source.was_not_sent(),
             Self::Refused(refusal) => refusal.kind == Kind::ServerError || refusal.status == 408,
             Self::Unreadable { .. } => true,
-            Self::NoZone { .. } | Self::SeveralZones { .. } | Self::InTheClear { .. } | Self::Start(_) => false,
+            Self::Endless { .. }
+            | Self::NoZone { .. }
+            | Self::SeveralZones { .. }
+            | Self::InTheClear { .. }
+            | Self::Start(_) => false,
         }
     }
 }

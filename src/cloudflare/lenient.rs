@@ -40,9 +40,17 @@ pub(super) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
     Ok(Timestamp::parse(&text))
 }
 
-/// The e-mail addresses of a notification policy's mechanisms.
-pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let mechanisms = Value::deserialize(deserializer)?;
-    let addresses = mechanisms["email"].as_array().into_iter().flatten().filter_map(|entry| entry["id"].as_str());
-    Ok(addresses.map(str::to_owned).collect())
+/// Whether a field says anything.
+pub(super) fn is_said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let read = Value::deserialize(deserializer)?;
+    Ok(read.as_object().is_some_and(|parts| parts.values().any(says_something)))
+}
+
+pub(super) fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(entries) => entries.iter().any(|entry| !entry.is_null()),
+        Value::Object(entries) => !entries.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
 }

@@ -40,7 +40,7 @@ impl CloudflareError {
                  shop.example.com); Cloudflare answers all three alike"
                     .to_owned(),
             ),
-            Self::Unreadable { .. } => {
+            Self::Unreadable { .. } | Self::Endless { .. } => {
                 Some("what answered is not Cloudflare's API, or something on the way changed its answer".to_owned())
             }
             Self::Fetch { .. } | Self::SeveralZones { .. } | Self::InTheClear { .. } | Self::Start(_) => None,
@@ -56,7 +56,7 @@ impl CloudflareError {
                  same command goes on from here. What originlock serves does not depend on it"
                     .to_owned()
             }
-            Self::Unreadable { .. } => {
+            Self::Unreadable { .. } | Self::Endless { .. } => {
                 "look at --api, if it was given; and run the same command again, which looks first at what is there"
                     .to_owned()
             }

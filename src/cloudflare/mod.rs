@@ -9,6 +9,7 @@ mod dns;
 mod envelope;
 mod error;
 mod lenient;
+mod list;
 mod meaning;
 mod meter;
 mod pace;
@@ -26,7 +27,8 @@ pub use pace::{Pace, Wait, WaitReason};
 pub use persistence::Effort;
 pub use types::{
     AccountId, AddressRanges, AlertPolicy, Association, AssociationChange, CertificateId, Collection, ConfigRule,
-    DnsRecord, NewAlertPolicy, PostQuantum, Setting, SslMode, Status, TokenState, UploadedCertificate, Zone, ZoneId,
+    DnsRecord, Mechanisms, NewAlertPolicy, PostQuantum, Setting, SslMode, Status, TokenState, UploadedCertificate,
+    Zone, ZoneId,
 };
 
 #[cfg(test)]

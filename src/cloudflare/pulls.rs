@@ -1,11 +1,12 @@
 //! The calls of Authenticated Origin Pulls: certificates, associations, the zone-level switch.
 
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{Cloudflare, PER_PAGE, Result, zone_path};
 use super::error::{CloudflareError, Kind};
+use super::persistence::Effort;
 use super::types::{Association, AssociationChange, CertificateId, Collection, UploadedCertificate, ZoneId};
 use crate::fetch::percent_encoded as encoded;
 use crate::hostname::Hostname;
@@ -67,8 +68,9 @@ impl Cloudflare {
     /// All associations of the zone, whatever their status. `None`: this API cannot list them.
     pub fn associations(&self, zone: &ZoneId) -> Result<Option<Vec<Association>>> {
         let path = zone_path(zone, &format!("{ASSOCIATIONS}?status=all&per_page={PER_PAGE}"));
-        match self.list("list associations", &path, PER_PAGE) {
-            Ok(all) => Ok(Some(all)),
+        let doing = "list associations";
+        match self.list::<Value>(doing, &path, PER_PAGE) {
+            Ok(items) => items.iter().map(|item| listed(doing, item)).collect::<Result<_>>().map(Some),
             Err(CloudflareError::Refused(refusal)) if matches!(refusal.status, 404 | 405) => Ok(None),
             Err(error) => Err(error),
         }
@@ -93,6 +95,18 @@ impl Cloudflare {
         let path = zone_path(zone, "origin_tls_client_auth/settings");
         self.ask("set the zone-level switch", Method::PUT, path, Some(&json!({ "enabled": enabled })))
     }
+}
+
+/// One that cannot be read may be another hostname's that shows the same certificate: it is not passed over.
+fn listed(doing: &str, item: &Value) -> Result<Association> {
+    let read = Some(item).filter(|item| item.is_object()).and_then(|item| Association::deserialize(item).ok());
+    let (doing, effort) = (doing.to_owned(), Effort::default());
+    read.filter(|association| !association.hostname.is_empty()).ok_or(CloudflareError::Unreadable {
+        doing,
+        status: 200,
+        request_id: None,
+        effort,
+    })
 }
 
 fn certificates_path(zone: &ZoneId, collection: Collection) -> String {

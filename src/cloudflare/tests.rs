@@ -333,6 +333,51 @@ fn a_list_that_knows_no_pages_is_read_once_and_one_that_is_not_there_is_no_list(
     assert_eq!(read.len(), 1, "what has no id cannot be spoken of");
 }
 
+/// A server of lists without an end: `page` makes one of its number.
+fn endless(page: impl Fn(usize) -> Value + Send + 'static) -> Server {
+    Server::start(move |at, _| {
+        let info = json!({ "page": at + 1, "per_page": 500, "total_pages": 1_000_000 });
+        with_body("200 OK", "", &json!({ "success": true, "result": page(at), "result_info": info }).to_string())
+    })
+}
+
+#[test]
+fn a_list_without_an_end_is_no_list() {
+    let named = |at: usize| json!({ "hostname": format!("{at}.example.com") });
+    let why = |server: &Server| match server.cloudflare().associations(&zone()) {
+        Err(CloudflareError::Endless { why, .. }) => why,
+        other => panic!("{other:?}"),
+    };
+    let turns = endless(move |at| json!([named(at % 2)]));
+    assert_eq!(why(&turns), "page 3 repeats an earlier one");
+    let many = endless(move |at| json!((0..20_000).map(|item| named(at * 20_000 + item)).collect::<Vec<_>>()));
+    assert_eq!((why(&many).as_str(), many.heard().len()), ("it has more than 50000 items", 3));
+    let large = endless(move |at| json!([{ "hostname": format!("{at}.example.com"), "x": "x".repeat(4_000_000) }]));
+    assert_eq!((why(&large).as_str(), large.heard().len()), ("it is larger than 64 MiB", 17));
+}
+
+#[test]
+fn all_pages_of_a_list_have_one_deadline() {
+    let server = endless(|at| {
+        std::thread::sleep(Duration::from_millis(5));
+        json!([{ "hostname": format!("{at}.example.com") }])
+    });
+    let pace = Pace { second: Duration::from_micros(10), attempt: Duration::from_millis(100) };
+    match server.cloudflare().with_pace(pace).associations(&zone()) {
+        Err(CloudflareError::Endless { why, .. }) => assert!(why.contains("within 2 s"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_association_that_cannot_be_read_is_not_passed_over() {
+    for broken in [json!(null), json!(7), json!("x"), json!([]), json!({}), json!({ "hostname": null })] {
+        let items = json!([{ "hostname": "shop.example.com" }, broken]);
+        let read = Server::saying("200 OK", &granted(&items)).cloudflare().associations(&zone());
+        assert!(matches!(read, Err(CloudflareError::Unreadable { .. })), "{broken}: {read:?}");
+    }
+}
+
 #[test]
 fn what_is_put_into_a_path_stays_where_it_was_put() {
     let server = Server::saying("404 Not Found", &refused(1551, "not found"));
@@ -563,7 +608,7 @@ fn rules_settings_and_notifications_are_read() {
     assert_eq!(read, ["a"]);
     let policies = json!([{ "id": "1", "alert_type": "a", "enabled": null, "mechanisms": { "email": [{ "id": "ops@example.com" }, {}] } }]);
     let read = Server::saying("200 OK", &granted(&policies)).cloudflare().alert_policies(&account).expect("policies");
-    assert_eq!((read[0].enabled, &read[0].email), (false, &vec!["ops@example.com".to_owned()]));
+    assert_eq!((read[0].enabled, &read[0].mechanisms.email), (false, &vec!["ops@example.com".to_owned()]));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -82,6 +83,11 @@ where
     pub(super) fn over(inner: S, pace: Pace) -> Self {
         let notice = Notice::new(|_| ());
         Self { sender: Metered { inner, meter: Arc::default(), pace, notice }, jitter: Jitter::default() }
+    }
+
+    /// What one attempt may take.
+    pub(super) fn attempt(&self) -> Duration {
+        self.sender.pace.attempt
     }
 
     /// The same that tells of its pauses.

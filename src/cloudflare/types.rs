@@ -3,8 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use super::lenient::{email, fingerprint, fingerprint_of, or_default, timestamp, unless_false};
+use super::envelope::clipped;
+use super::lenient::{fingerprint, fingerprint_of, is_said, or_default, says_something, timestamp, unless_false};
 use crate::clock::Timestamp;
 use crate::x509::Fingerprint;
 
@@ -358,9 +360,20 @@ pub struct AlertPolicy {
     pub alert_type: String,
     #[serde(default, deserialize_with = "or_default")]
     pub enabled: bool,
-    /// Where it goes by e-mail.
-    #[serde(default, rename = "mechanisms", deserialize_with = "email")]
+    #[serde(default)]
+    pub mechanisms: Mechanisms,
+    /// Whether it is about a part only. Which one is not read.
+    #[serde(default, rename = "filters", deserialize_with = "is_said")]
+    pub is_filtered: bool,
+}
+
+/// Where notifications go.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Mechanisms {
+    /// E-mail addresses.
     pub email: Vec<String>,
+    /// Kinds of other places, as the API spells them: `webhooks`, `pagerduty`. Only those with an entry.
+    pub others: Vec<String>,
 }
 
 /// A notification policy to be made.
@@ -370,6 +383,17 @@ pub struct NewAlertPolicy {
     pub alert_type: String,
     /// E-mail addresses.
     pub email: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Mechanisms {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = Value::deserialize(deserializer)?;
+        let addresses = read["email"].as_array().into_iter().flatten().filter_map(|entry| entry["id"].as_str());
+        let email = addresses.map(str::to_owned).collect();
+        let others = read.as_object().into_iter().flatten();
+        let others = others.filter(|(kind, places)| *kind != "email" && says_something(places));
+        Ok(Self { email, others: others.map(|(kind, _)| clipped(kind)).collect() })
+    }
 }
 
 fn yes() -> bool {

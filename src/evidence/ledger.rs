@@ -15,7 +15,7 @@ use super::network::{Network, Networks};
 use super::report::{Column, NetworksReport};
 use super::requests::RequestNote;
 use super::strangers::{Strangers, UnknownName};
-use super::tally::Evidence;
+use super::tally::{Evidence, SeenCertificate};
 use super::window::Slice;
 use crate::clock::Timestamp;
 use crate::hostname::{HostPattern, Hostname};
@@ -179,6 +179,29 @@ impl Ledger {
     pub fn verified_certificates(&self, host: &str, window: Duration, now: Timestamp) -> BTreeSet<Fingerprint> {
         let in_force = self.in_force(host);
         in_force.iter().flat_map(|account| account.verified_certificates(window, now)).collect()
+    }
+
+    /// The client certificates that edges of Cloudflare's came to `host` with within `window` and that verified when they
+    /// last came, under the trust in force or one before it: the edges do not change with the trust.
+    pub fn edge_certificates(
+        &self,
+        host: &str,
+        window: Duration,
+        now: Timestamp,
+    ) -> BTreeMap<Fingerprint, SeenCertificate> {
+        let book = self.book.load();
+        let named = book.by_host.get(host).into_iter().flat_map(|accounts| &accounts.names);
+        let mut latest: BTreeMap<Fingerprint, SeenCertificate> = BTreeMap::new();
+        for account in named.flat_map(|named| &named.accounts) {
+            for ((network, sha256), seen) in account.evidence(window, now).certificates {
+                let is_later = latest.get(&sha256).is_none_or(|known| known.last_seen < seen.last_seen);
+                if network == Network::Cloudflare && is_later {
+                    latest.insert(sha256, seen);
+                }
+            }
+        }
+        latest.retain(|_, seen| seen.reason == Reason::Verified);
+        latest
     }
 
     /// What enforcing has done so far to Cloudflare's handshakes with the configured name `name`, under the trust in

@@ -173,9 +173,13 @@ impl Client {
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, FetchError> {
-    let value = [b"Bearer ", token.expose()].concat();
+    const SCHEME: &[u8] = b"Bearer ";
+    let mut value = Vec::with_capacity(SCHEME.len() + token.expose().len());
+    value.extend_from_slice(SCHEME);
+    value.extend_from_slice(token.expose());
+    let value = Secret::new(value);
     let is_token = !token.expose().is_empty() && token.expose().iter().all(u8::is_ascii_graphic);
-    let mut value = HeaderValue::from_bytes(&value).ok().filter(|_| is_token).ok_or(FetchError::Token)?;
+    let mut value = HeaderValue::from_bytes(value.expose()).ok().filter(|_| is_token).ok_or(FetchError::Token)?;
     value.set_sensitive(true);
     Ok(value)
 }

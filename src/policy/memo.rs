@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::judgement::Judgement;
 use crate::clock::Timestamp;
+use crate::x509::Fingerprint;
 
 /// Far more client certificates than one host has at a time; beyond it the memo starts anew.
 const MAX_CHAINS: usize = 1024;
@@ -37,6 +38,15 @@ impl Memo {
     pub(super) fn get(&self, chain: &ChainDigest, now: Timestamp) -> Option<Arc<Judgement>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.get(&chain.0).filter(|judgement| judgement.holds_at(now)).cloned()
+    }
+
+    /// Those whose leaf is `leaf`: one for each chain that it came with.
+    pub(super) fn of_leaf(&self, leaf: Fingerprint) -> Vec<Arc<Judgement>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let is_leaf = |judgement: &&Arc<Judgement>| {
+            judgement.certificate.as_ref().is_some_and(|certificate| certificate.fingerprint == leaf)
+        };
+        known.values().filter(is_leaf).cloned().collect()
     }
 
     pub(super) fn put(&self, chain: ChainDigest, judgement: &Arc<Judgement>) {

@@ -92,6 +92,19 @@ impl Trust {
         }
     }
 
+    /// The judgements that [`Trust::remember`] keeps of a leaf, whole chains with them: at times none.
+    pub fn remembered(&self, leaf: Fingerprint) -> Vec<Arc<Judgement>> {
+        self.memo.of_leaf(leaf)
+    }
+
+    /// The same demands with another CA bundle, to see whom it would let in.
+    #[must_use]
+    pub fn with_bundle(&self, bundle: Arc<CaBundle>) -> Self {
+        let (crls, pins, bounds) = (self.crls.clone(), self.pins.clone(), self.bounds);
+        let digest = TrustDigest::of(Some(&bundle), &crls, &pins, bounds);
+        Self { bundle: Some(bundle), crls, pins, bounds, digest, memo: Memo::default() }
+    }
+
     /// What sets this trust apart from others.
     pub fn digest(&self) -> TrustDigest {
         self.digest

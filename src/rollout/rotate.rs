@@ -209,7 +209,9 @@ fn distrust(ctx: &mut Context<'_>, wanted: &Wanted, plan: &Plan, step: &Step) ->
     if !needed_by.is_empty() {
         return Ok(Some(plan::needed(item, &needed_by, &would.file)));
     }
-    let remove = TrustRequest { remove: item.old_cas.clone(), ..TrustRequest::default() };
+    // The origin holds back a CA whose certificate came within its whole window. Here is known which one came when: the
+    // old ones not for as long as was asked for, and nobody else needs the CA.
+    let remove = TrustRequest { remove: item.old_cas.clone(), force: true, ..TrustRequest::default() };
     ctx.origin.change_trust(configured, &remove)?;
     for host in would.hosts {
         expect_verified(ctx, wanted, &host, "`originlock observe` at once, then add its CA to the bundle again")?;

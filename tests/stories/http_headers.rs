@@ -66,7 +66,7 @@ fn sorted(text: &str) -> Vec<&str> {
 }
 
 /// Claims of identity, under every name and spelling.
-const CLAIMS: [&str; 22] = [
+const CLAIMS: [&str; 27] = [
     "X-Client-Verify",
     "x-client-verify",
     "X_Client_Verify",
@@ -80,6 +80,11 @@ const CLAIMS: [&str; 22] = [
     "X-Client-DN",
     "X_SSL_Client_Verify",
     "X-SSL-Client-Cert",
+    "X-SSL-Cert",
+    "X_SSL_Cert",
+    "X-SSL-Subject",
+    "X-SSL-Subject-DN",
+    "X-SSL-Issuer",
     "X-SSL-Client-S-DN",
     "SSL-Client-Cert",
     "X-Forwarded-Client-Cert",

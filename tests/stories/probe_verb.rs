@@ -219,6 +219,30 @@ fn an_nginx_that_demands_a_certificate_holds() {
 }
 
 #[test]
+fn an_nginx_that_trusts_the_shared_ca_has_a_hole_unless_that_is_meant() {
+    let papers = Papers::new();
+    let site = pki().server_certificate(&[SHOP.to_owned()]);
+    let files = [
+        ("site.pem", site.certificate_pem.as_bytes()),
+        ("site.key", site.key_pem.expose()),
+        ("shared.pem", include_bytes!("../../certs/cloudflare-origin-pull-ca.pem").as_slice()),
+    ];
+    let nginx = Nginx::start(&files, |address| {
+        let common = "ssl_certificate site.pem; ssl_certificate_key site.key; ssl_protocols TLSv1.2 TLSv1.3;\n";
+        let demands = "ssl_client_certificate shared.pem; ssl_verify_client on;";
+        format!("{common}{}", server(address, SHOP, demands, "return 200 shop;"))
+    });
+    let all = found(nginx.address, &[], 1);
+    assert_eq!(with(&all, "hole"), ["cloudflare_shared_ca"], "{all:?}");
+    assert!(all["cloudflare_shared_ca"].1.contains("every customer of Cloudflare's gets through"), "{all:?}");
+    let meant = found(nginx.address, &["--shared-ca".to_owned()], 0);
+    assert_eq!(meant["cloudflare_shared_ca"].0, "skipped", "{meant:?}");
+    // Of one that trusts another CA nothing of the kind is said.
+    let own = self::nginx(&papers, |address| server(address, SHOP, DEMANDING, "return 200 shop;"));
+    assert_eq!(found(own.address, &[], 0)["cloudflare_shared_ca"].0, "skipped");
+}
+
+#[test]
 fn an_nginx_that_only_asks_has_holes() {
     let papers = Papers::new();
     let nginx = nginx(&papers, |address| {
@@ -342,8 +366,8 @@ fn a_hostile_server_neither_hangs_the_probe_nor_garbles_its_report() {
         (PAGE, true, Duration::from_millis(20), "hole"),
         (GARBAGE, false, Duration::ZERO, "unclear"),
         (GARBAGE, true, Duration::ZERO, "unclear"),
-        // It never comes to the end of a head.
-        (b"HTTP/1.1 200 OK\r\nx: y\r\n", false, Duration::ZERO, "holds"),
+        // It never comes to the end of a head, whoever asks.
+        (b"HTTP/1.1 200 OK\r\nx: y\r\n", false, Duration::ZERO, "unclear"),
         (b"x", true, Duration::from_millis(20), "unclear"),
     ] {
         let server = hostile(answer, endless, pause);
@@ -358,6 +382,21 @@ fn a_hostile_server_neither_hangs_the_probe_nor_garbles_its_report() {
             assert!(!all.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{9b}'), "{all}");
         }
     }
+}
+
+#[test]
+fn a_server_that_asks_for_no_certificate_and_hangs_up_proves_nothing() {
+    let papers = Papers::new();
+    // As a TLS proxy without client authentication does while its backend is away.
+    let server = hostile(b"", false, Duration::ZERO);
+    for options in [papers.options(), Vec::new()] {
+        let all = found(server, &options, 1);
+        for attempt in ["no_certificate", "self_signed", "other_ca", "expired"] {
+            assert_eq!(all[attempt].0, "unclear", "{attempt}: {all:?}");
+        }
+    }
+    let all = found(server, &papers.options(), 1);
+    assert_eq!(all["right_certificate"].0, "shut_out", "{all:?}");
 }
 
 #[test]

@@ -132,6 +132,48 @@ fn evidence_starts_anew_with_another_bundle() {
 }
 
 #[test]
+fn a_ca_that_edges_come_with_is_not_taken_from_an_enforced_host() {
+    let world = world_at_the_edge(HostSetup::new(SHOP).enforce("ours"));
+    let renewed = |common_name: &str| {
+        let options = CaOptions { common_name: common_name.into(), key_type: KeyType::P256, validity: good() };
+        Ca::create(&options).expect("a CA").0.certificate_pem().to_owned()
+    };
+    let swap = |pem: &str| TrustRequest { remove: vec![fingerprint(ours())], ..add(pem) };
+    edge_comes(&world, SHOP);
+    let problem = refusal(&world, SHOP, &swap(other()), "in_use");
+    assert_eq!(problem.status, 409);
+    assert!(problem.detail.contains(SHOP) && problem.detail.contains("sha256:"), "{problem:?}");
+    refusal(&world, SHOP, &TrustRequest { dry_run: true, ..swap(other()) }, "in_use");
+    refusal(&world, SHOP, &swap(&renewed("origin-pull CA")), "in_use");
+    // A trust that has seen nobody yet: the edges are the same as before it.
+    change(&world, SHOP, &add(other())).expect("it is added");
+    refusal(&world, SHOP, &remove(ours()), "in_use");
+    assert!(change(&world, SHOP, &remove(other())).expect("nobody came with it").applied);
+    change(&world, SHOP, &add(other())).expect("it is added");
+    // What came longer ago than evidence counts.
+    world.set_clock(Duration::from_hours(26));
+    assert!(change(&world, SHOP, &remove(ours())).expect("nobody comes with it any more").applied);
+}
+
+#[test]
+fn a_ca_that_edges_come_with_goes_by_force_and_from_a_host_that_refuses_nobody() {
+    Log::capture(|log| {
+        let world = world_at_the_edge(HostSetup::new(SHOP).enforce("ours"));
+        edge_comes(&world, SHOP);
+        let swap = TrustRequest { remove: vec![fingerprint(ours())], force: true, ..add(other()) };
+        assert!(change(&world, SHOP, &swap).expect("by force").applied);
+        let told = "a CA went by force: edges came with a certificate that is refused from now on";
+        let events = log.events();
+        let event = events.iter().find(|event| event["message"] == told).expect("an event");
+        assert_eq!((event["originlock.host"].as_str(), event["originlock.by"].as_str()), (Some(SHOP), Some("a story")));
+    });
+    let world = world_at_the_edge(HostSetup::new(SHOP).observe("ours"));
+    edge_comes(&world, SHOP);
+    let swap = TrustRequest { remove: vec![fingerprint(ours())], ..add(other()) };
+    assert!(change(&world, SHOP, &swap).expect("observe refuses nobody").applied);
+}
+
+#[test]
 fn what_would_shut_everyone_out_or_let_anyone_in_is_refused() {
     let world = World::builder()
         .host(HostSetup::new(SHOP).enforce("ours"))
@@ -336,7 +378,7 @@ fn through_the_api_it_takes_the_right_to_change() {
     assert_eq!(ask(&[], &body).0, 401);
     for (wrong, status) in [
         (json!({"remove": ["ours"]}), 400),
-        (json!({"add": other(), "force": true}), 400),
+        (json!({"add": other(), "forced": true}), 400),
         (json!({"add": other().repeat(200)}), 413),
         (json!({"add": SHARED_CA}), 409),
     ] {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::CloudflareArguments;
 use crate::cli::{Ended, OutputFormat};
-use crate::cloudflare::{AccountId, AlertPolicy, Cloudflare, NewAlertPolicy};
+use crate::cloudflare::{AccountId, AlertPolicy, Cloudflare, Mechanisms, NewAlertPolicy};
 
 const NAME: &str = "Authenticated Origin Pulls: certificate expires";
 
@@ -58,6 +58,8 @@ struct Report<'a> {
     alert_type: &'a str,
     outcome: Outcome,
     email: &'a [String],
+    /// The notification that was found is about a part only; which one was not read.
+    is_filtered: bool,
     /// All of this type.
     policies: Vec<PolicyReport>,
 }
@@ -68,6 +70,10 @@ struct PolicyReport {
     name: String,
     enabled: bool,
     email: Vec<String>,
+    /// Kinds of places other than e-mail.
+    others: Vec<String>,
+    /// Whether it is about a part only; which one is not read.
+    is_filtered: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -99,20 +105,20 @@ pub(super) fn run(arguments: &AlertsArguments) -> anyhow::Result<Ended> {
     }
     let wanted = Wanted { account: &account, alert_type, email: &arguments.email };
     let mut policies = wanted.policies(&cloudflare)?;
-    let mut outcome = wanted.look(&policies).unwrap_or(Outcome::WouldCreate);
+    let found = wanted.look(&policies);
+    let is_filtered = found.is_some_and(|policy| policy.is_filtered);
+    let mut outcome = match found {
+        Some(policy) if policy.enabled => Outcome::Exists,
+        Some(_) => Outcome::Disabled,
+        None => Outcome::WouldCreate,
+    };
     if outcome == Outcome::WouldCreate && !arguments.dry_run {
         wanted.create(&cloudflare)?;
         policies = wanted.policies(&cloudflare)?;
         outcome = Outcome::Created;
     }
-    let policies = policies.into_iter().map(|AlertPolicy { id, name, enabled, email, .. }| PolicyReport {
-        id,
-        name,
-        enabled,
-        email,
-    });
-    let report =
-        Report { account: &account.0, alert_type, outcome, email: &arguments.email, policies: policies.collect() };
+    let policies = policies.into_iter().map(PolicyReport::of).collect();
+    let report = Report { account: &account.0, alert_type, outcome, email: &arguments.email, is_filtered, policies };
     match arguments.output {
         OutputFormat::Json => writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?,
         OutputFormat::Text => writeln!(io::stdout(), "{}", crate::telemetry::escape::harmless(&report.told()))?,
@@ -135,14 +141,15 @@ impl Wanted<'_> {
         Ok(policies)
     }
 
-    /// `None`: none of them will do, even if it were switched on.
-    fn look(&self, policies: &[AlertPolicy]) -> Option<Outcome> {
-        let tells = |policy: &&AlertPolicy| {
-            policy.email.is_empty() || self.email.iter().all(|wanted| holds(&policy.email, wanted))
-        };
-        let mut telling: Vec<_> = policies.iter().filter(tells).collect();
-        telling.sort_by_key(|policy| !policy.enabled);
-        telling.first().map(|policy| if policy.enabled { Outcome::Exists } else { Outcome::Disabled })
+    /// The one that will do, at least if it were switched on. One without filters is better, as they are not read.
+    fn look<'a>(&self, policies: &'a [AlertPolicy]) -> Option<&'a AlertPolicy> {
+        let telling = policies.iter().filter(|policy| {
+            let Mechanisms { email, others } = &policy.mechanisms;
+            let writes_to_all = self.email.iter().all(|wanted| holds(email, wanted));
+            // One without any mechanism tells nobody.
+            !email.is_empty() && writes_to_all || email.is_empty() && !others.is_empty()
+        });
+        telling.min_by_key(|policy| (!policy.enabled, policy.is_filtered))
     }
 
     /// Makes one. After an answer that was lost it is looked for first: the API takes the same one twice.
@@ -163,8 +170,23 @@ fn holds(addresses: &[String], wanted: &str) -> bool {
     addresses.iter().any(|address| address.eq_ignore_ascii_case(wanted))
 }
 
+impl PolicyReport {
+    fn of(policy: AlertPolicy) -> Self {
+        let AlertPolicy { id, name, enabled, mechanisms: Mechanisms { email, others }, is_filtered, .. } = policy;
+        Self { id, name, enabled, email, others, is_filtered }
+    }
+}
+
 impl Report<'_> {
     fn told(&self) -> String {
+        let filters = match self.is_filtered {
+            true => ". It has filters, which were not read: see in the dashboard that they leave out nothing of yours",
+            false => "",
+        };
+        self.outcome() + filters
+    }
+
+    fn outcome(&self) -> String {
         let (account, email) = (self.account, self.email.join(", "));
         match self.outcome {
             Outcome::Exists => format!("account {account} has this notification already; nothing was changed"),
@@ -186,5 +208,47 @@ fn address(text: &str) -> Result<String, String> {
     match is_address && text.chars().all(|c| c.is_ascii_graphic() && !"<>,;\"".contains(c)) {
         true => Ok(text.to_owned()),
         false => Err("write one address: ops@example.com".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The id and the filters of the policy that will do.
+    fn found(policies: Value) -> Option<(String, bool)> {
+        let policies: Vec<AlertPolicy> = serde_json::from_value(policies).expect("policies");
+        let wanted =
+            Wanted { account: &AccountId("a".into()), alert_type: "t", email: &["ops@example.com".to_owned()] };
+        wanted.look(&policies).map(|policy| (policy.id.clone(), policy.is_filtered))
+    }
+
+    #[test]
+    fn a_policy_counts_if_it_reaches_somebody() {
+        let mail = json!({ "email": [{ "id": "OPS@example.com" }] });
+        for (mechanisms, counts) in [
+            (json!({}), false),
+            (Value::Null, false),
+            (json!({ "email": [], "webhooks": [], "pagerduty": null }), false),
+            (json!({ "email": [{ "id": "else@example.com" }], "webhooks": [{ "id": "w" }] }), false),
+            (mail.clone(), true),
+            (json!({ "email": [], "webhooks": [{ "id": "w" }] }), true),
+            (json!({ "pagerduty": [{ "id": "p" }] }), true),
+        ] {
+            let policies = json!([{ "id": "1", "enabled": true, "mechanisms": mechanisms }]);
+            assert_eq!(found(policies.clone()).is_some(), counts, "{policies}");
+        }
+        let one = |id: &str, enabled: bool, filters: Value| json!({ "id": id, "enabled": enabled, "mechanisms": mail, "filters": filters });
+        let zones = || json!({ "zones": ["023e105f4ecef8ad9ca31a8372d0c353"] });
+        let all = json!([
+            one("off", false, json!({})),
+            one("part", true, zones()),
+            one("whole", true, json!({ "zones": [] }))
+        ]);
+        assert_eq!(found(all), Some(("whole".to_owned(), false)));
+        let some = json!([one("off", false, Value::Null), one("part", true, zones())]);
+        assert_eq!(found(some), Some(("part".to_owned(), true)));
     }
 }

@@ -126,6 +126,7 @@ fn by_cloudflare(error: &CloudflareError) -> Ended {
         CloudflareError::Refused(_) | CloudflareError::NoZone { .. } => Ended::Refused,
         CloudflareError::Fetch { .. }
         | CloudflareError::Unreadable { .. }
+        | CloudflareError::Endless { .. }
         | CloudflareError::SeveralZones { .. }
         | CloudflareError::InTheClear { .. }
         | CloudflareError::Start(_) => Ended::Failed,

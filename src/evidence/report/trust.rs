@@ -40,6 +40,9 @@ pub struct TrustRequest {
     /// By SHA-256. What the bundle does not hold is no error.
     #[serde(default)]
     pub remove: Vec<Fingerprint>,
+    /// Although edges of Cloudflare's came to an enforced host with a certificate that would be refused.
+    #[serde(default)]
+    pub force: bool,
     /// Only say what would be changed.
     #[serde(default)]
     pub dry_run: bool,

@@ -68,6 +68,17 @@ impl Attempt {
         Self::Tls10,
     ];
 
+    /// Whether it is made by whoever should be let in.
+    pub(super) fn is_of_the_right_one(self) -> bool {
+        matches!(
+            self,
+            Self::RightCertificate
+                | Self::RightCertificateHttp2
+                | Self::RightCertificateTls12
+                | Self::RightCertificateTls12Http2
+        )
+    }
+
     /// Its word in tables and reports.
     pub fn label(self) -> &'static str {
         match self {

@@ -86,12 +86,17 @@ impl Scene<'_> {
     pub(super) fn cloudflare_shared_ca(&self) -> Shown {
         let names = self.asked_for.iter().flatten();
         let told = names.into_iter().any(|name| name.windows(CLOUDFLARE.len()).any(|window| window == CLOUDFLARE));
-        skipped(match told {
-            true => {
+        match (told, self.target.shared_ca_is_meant) {
+            (true, false) => (
+                Finding::Hole,
                 "the server says that it trusts Cloudflare's shared CA: every customer of Cloudflare's gets through"
-            }
-            false => "cannot be tried without Cloudflare's key; look whether the server trusts Cloudflare's shared CA",
-        })
+                    .to_owned(),
+            ),
+            (true, true) => skipped("trusted, as --shared-ca says: every customer of Cloudflare's gets through"),
+            (false, _) => skipped(
+                "cannot be tried without Cloudflare's key; look whether the server trusts Cloudflare's shared CA",
+            ),
+        }
     }
 
     async fn showing(&self, who: &Identity) -> Result<Shown, ProbeError> {

@@ -1,8 +1,10 @@
 //! From what a request came to, what it shows.
 //!
-//! A refusal below HTTP is one. An answer may be the proxy's or the backend's, and no status says which. So an answer
-//! counts as a refusal only if it says so itself, or if the right certificate gets a better one for the same request;
-//! a page counts as a hole; all else is unclear. Nothing unclear is ever called safe.
+//! An alert is a refusal. Silence is one only where a certificate was asked for and the right one is answered: a server
+//! whose backend is away, or that has had enough of us, hangs up, too. An answer may be the proxy's or the backend's, and
+//! no status says which. So an answer counts as a refusal only if it says so itself, or if its status is one that refuses
+//! people and the right certificate gets a better one for the same request; a page counts as a hole; all else is unclear.
+//! Nothing unclear is ever called safe.
 
 use super::Finding;
 use super::conversation::{Answer, Outcome, Refusal};
@@ -12,6 +14,8 @@ const REFUSALS: [&str; 4] =
     ["no required ssl certificate was sent", "the ssl certificate error", "client certificate", "ssl certificate"];
 /// 421 Misdirected Request (RFC 9110); 495 and 496 are nginx's own for a wrong and for no certificate.
 const REFUSING: [u16; 3] = [421, 495, 496];
+/// What proxies answer to the wrong client. A backend says 404, 405 or 429 to anybody.
+const REFUSING_BESIDE_A_BETTER_ONE: [u16; 3] = [400, 401, 403];
 
 /// What the right certificate gets, asked for twice.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub(super) struct Reference {
     pub answer: Answer,
     /// Both answers were the same, whole.
     pub steady: bool,
+    /// The server asks for a certificate.
+    pub asked: bool,
 }
 
 /// A finding and its detail.
@@ -68,7 +74,7 @@ impl Answer {
 /// What it shows when somebody asks for the host who should not get it.
 pub(super) fn stranger(outcome: &Outcome, reference: Option<&Reference>) -> Shown {
     let answer = match outcome {
-        Outcome::Refused(refusal) => return (Finding::Holds, refusal.told()),
+        Outcome::Refused(refusal) => return turned_away(*refusal, reference.map(|right| right.asked)),
         Outcome::Lost(why) => return (Finding::Unclear, why.clone()),
         Outcome::Answered(answer) => answer,
     };
@@ -85,7 +91,7 @@ pub(super) fn stranger(outcome: &Outcome, reference: Option<&Reference>) -> Show
         return (Finding::Hole, format!("answered {status}{as_right}"));
     }
     match reference {
-        Some(right) if right.is_good() && (400..500).contains(&status) => (
+        Some(right) if right.is_good() && REFUSING_BESIDE_A_BETTER_ONE.contains(&status) => (
             Finding::Holds,
             format!("refused with status {status}; the right certificate gets {}", right.answer.status),
         ),
@@ -103,6 +109,22 @@ pub(super) fn stranger(outcome: &Outcome, reference: Option<&Reference>) -> Show
             Finding::Unclear,
             format!("answered {status}, by the server or by the backend: with --cert and --key it can be told"),
         ),
+    }
+}
+
+/// What a refusal below HTTP shows. `told_apart`: whether the server could have told the right certificate from it;
+/// `None`: the right one is not known.
+fn turned_away(refusal: Refusal, told_apart: Option<bool>) -> Shown {
+    let is_silent = match refusal {
+        Refusal::CutOff | Refusal::Reset => true,
+        Refusal::Alert(_) | Refusal::NoHttp2 => false,
+    };
+    let told = refusal.told();
+    match told_apart {
+        _ if !is_silent => (Finding::Holds, told),
+        Some(true) => (Finding::Holds, told),
+        Some(false) => (Finding::Unclear, format!("{told}, by a server that asks for no certificate")),
+        None => (Finding::Unclear, format!("{told}: with --cert and --key it can be told why")),
     }
 }
 
@@ -155,7 +177,12 @@ pub(super) fn unnamed(outcome: &Outcome, reference: Option<&Reference>) -> Shown
 
 /// What it shows when somebody asks under a name that no host has.
 pub(super) fn nameless(outcome: &Outcome, reference: Option<&Reference>) -> Shown {
-    let Outcome::Answered(answer) = outcome else { return stranger(outcome, None) };
+    let answer = match outcome {
+        // To whom nothing was said about the host, a server need not ask for a certificate.
+        Outcome::Refused(refusal) => return turned_away(*refusal, reference.map(|_| true)),
+        Outcome::Lost(_) => return stranger(outcome, None),
+        Outcome::Answered(answer) => answer,
+    };
     if let Some(refusal) = answer.refusal() {
         return (Finding::Holds, refusal);
     }
@@ -163,7 +190,9 @@ pub(super) fn nameless(outcome: &Outcome, reference: Option<&Reference>) -> Show
     match reference.and_then(|right| right.is_good().then(|| right.same(answer)).flatten()) {
         Some(true) => (Finding::Hole, format!("answered {status}, as the right certificate is")),
         Some(false) => (Finding::Holds, format!("answered {status} by another site")),
-        None if (400..500).contains(&status) => (Finding::Holds, format!("refused with status {status}")),
+        None if REFUSING_BESIDE_A_BETTER_ONE.contains(&status) => {
+            (Finding::Holds, format!("refused with status {status}"))
+        }
         None if reference.is_none() => {
             (Finding::Skipped, format!("answered {status}: whether by the same site can be told with --cert and --key"))
         }
@@ -197,7 +226,7 @@ mod tests {
     }
 
     fn reference(status: u16, body: &'static str, steady: bool) -> Option<Reference> {
-        Some(Reference { answer: answer(status, body), steady })
+        Some(Reference { answer: answer(status, body), steady, asked: true })
     }
 
     #[test]
@@ -222,14 +251,31 @@ mod tests {
             (404, "none", reference(404, "none", true), Finding::Unclear),
             (502, "", None, Finding::Unclear),
             (502, "", good(), Finding::Unclear),
+            (404, "none", good(), Finding::Unclear),
+            (429, "slowly", good(), Finding::Unclear),
         ] {
             let (found, detail) = stranger(&Outcome::Answered(answer(status, body)), right.as_ref());
             assert_eq!(found, finding, "{status} {body} {right:?}: {detail}");
         }
         let seen = Answer { echoes: true, ..answer(403, "x-probe-marker: …") };
         assert_eq!(stranger(&Outcome::Answered(seen), good().as_ref()).0, Finding::Hole);
-        assert_eq!(stranger(&Outcome::Refused(Refusal::CutOff), None).0, Finding::Holds);
         assert_eq!(stranger(&Outcome::Lost("late".into()), None).0, Finding::Unclear);
+    }
+
+    #[test]
+    fn silence_is_a_refusal_only_where_the_right_one_is_answered() {
+        let asks_nobody = reference(200, "shop", true).map(|right| Reference { asked: false, ..right });
+        for silence in [Refusal::CutOff, Refusal::Reset] {
+            let shown = |right: Option<&Reference>| stranger(&Outcome::Refused(silence), right).0;
+            assert_eq!(shown(None), Finding::Unclear, "the backend may be away");
+            assert_eq!(shown(asks_nobody.as_ref()), Finding::Unclear, "it cannot have been for want of a certificate");
+            assert_eq!(shown(reference(200, "shop", true).as_ref()), Finding::Holds);
+            assert_eq!(nameless(&Outcome::Refused(silence), None).0, Finding::Unclear);
+            assert_eq!(nameless(&Outcome::Refused(silence), asks_nobody.as_ref()).0, Finding::Holds);
+        }
+        let alert = Outcome::Refused(Refusal::Alert("unknown_ca"));
+        assert_eq!(stranger(&alert, None).0, Finding::Holds);
+        assert_eq!(nameless(&alert, None).0, Finding::Holds);
     }
 
     #[test]
@@ -250,7 +296,8 @@ mod tests {
             (200, "welcome", &ours, Finding::Holds),
             (200, "welcome", &None, Finding::Skipped),
             (200, "welcome", &reference(200, "ours", false), Finding::Skipped),
-            (404, "none", &None, Finding::Holds),
+            (404, "none", &None, Finding::Skipped),
+            (400, "none", &None, Finding::Holds),
             (421, "", &None, Finding::Holds),
         ] {
             let (found, detail) = nameless(&Outcome::Answered(answer(status, page)), right.as_ref());

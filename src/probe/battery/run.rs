@@ -95,7 +95,7 @@ impl<'a> Scene<'a> {
         if let [(Outcome::Answered(first), _), (second, _)] = &visits[..] {
             let same = |again: &super::conversation::Answer| again.status == first.status && again.body == first.body;
             let steady = first.whole && matches!(second, Outcome::Answered(again) if same(again));
-            self.reference = Some(Reference { answer: first.clone(), steady });
+            self.reference = Some(Reference { answer: first.clone(), steady, asked: caller.asked_for().is_some() });
         }
         let (outcome, agreed) = visits.swap_remove(0);
         let means = agreed.map_or("TLS".to_owned(), |agreed| format!("TLS {}", agreed.version));
@@ -110,6 +110,7 @@ impl<'a> Scene<'a> {
             false => timeout(limit, self.show(attempt)).await,
         };
         let (finding, detail) = match shown {
+            Ok(Ok((Finding::Holds, detail))) => self.beside_the_right_one(attempt, detail).await,
             Ok(Ok(shown)) => shown,
             Ok(Err(error)) => (Finding::Unclear, super::essentials::chain(&error)),
             Err(_) => match too_late(limit) {
@@ -123,6 +124,27 @@ impl<'a> Scene<'a> {
             _ => Duration::ZERO,
         };
         Tried { attempt, finding, detail, took: begun.elapsed() + before }
+    }
+
+    /// That somebody is turned away says nothing while the right certificate is, too: the server may have had enough of us,
+    /// or its backend may have gone.
+    async fn beside_the_right_one(&self, attempt: Attempt, detail: String) -> Shown {
+        let (Some(identity), Some(reference), false) =
+            (&self.target.right, &self.reference, attempt.is_of_the_right_one())
+        else {
+            return (Finding::Holds, detail);
+        };
+        let again = async {
+            let caller = Caller::new(Some(identity), &Speech::default()).ok()?;
+            Some(self.visit(&caller, &self.target.name, self.target.name.as_str()).await.0)
+        };
+        match timeout(self.limit, again).await {
+            Ok(Some(Outcome::Answered(answer))) if answer.status == reference.answer.status => (Finding::Holds, detail),
+            _ => (
+                Finding::Unclear,
+                format!("{detail}; but right after it the right certificate was not answered as before"),
+            ),
+        }
     }
 
     async fn show(&self, attempt: Attempt) -> Result<Shown, ProbeError> {

@@ -22,4 +22,6 @@ pub struct Target {
     pub issuer: Option<Vec<u8>>,
     /// The CA that the host trusts, with its key: what is wrong with a certificate of its own can only be tried so.
     pub ca: Option<Ca>,
+    /// That all of Cloudflare's customers get in is what the operator wants: the global level.
+    pub shared_ca_is_meant: bool,
 }

@@ -25,7 +25,8 @@ pub(super) fn would_remove(
     old_cas: &[Fingerprint],
     wanted: &Wanted,
 ) -> Result<TrustChangeReport, AdminError> {
-    let request = TrustRequest { add: wanted.add_ca.clone(), remove: old_cas.to_vec(), dry_run: true };
+    let (add, remove) = (wanted.add_ca.clone(), old_cas.to_vec());
+    let request = TrustRequest { add, remove, force: true, dry_run: true };
     origin.change_trust(configured, &request)
 }
 

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 
+use super::in_use::{CutOff, Exchange};
 use super::problem::{self, Problem};
 use crate::clock::Timestamp;
 use crate::config::model::{Ca, Config, Host, Pin, Placed};
+use crate::evidence::ledger::Ledger;
 use crate::evidence::report::TrustRequest;
 use crate::policy::bundle::CaBundle;
 use crate::policy::cloudflare_ca::SharedCa;
@@ -33,6 +35,8 @@ pub(super) struct BundleChange {
     pub(super) new: Vec<u8>,
     pub(super) added: Vec<Fingerprint>,
     pub(super) removed: Vec<Fingerprint>,
+    /// Certificates of edges that enforced hosts refuse from then on, as was asked for by force.
+    pub(super) cuts_off: Vec<CutOff>,
 }
 
 /// A bundle's file as it lies on the disk.
@@ -47,6 +51,7 @@ impl BundleChange {
     pub(super) fn plan(
         config: &Config,
         snapshot: &Snapshot,
+        ledger: &Ledger,
         host: &Host,
         request: &TrustRequest,
         now: Timestamp,
@@ -62,7 +67,7 @@ impl BundleChange {
         added.iter().enumerate().try_for_each(|(at, der)| fit(at + 1, der, now))?;
         let removes = |der: &CertificateDer<'_>| request.remove.contains(&Fingerprint::of(der));
         let file = the_one_to_change(&lying, removes)?;
-        let change = Self {
+        let mut change = Self {
             ca: name.value.clone(),
             affected: sharing(config, &file.path.value),
             path: file.path.value.clone(),
@@ -70,10 +75,16 @@ impl BundleChange {
             added: added.iter().map(|der| Fingerprint::of(der)).collect(),
             removed: in_force.iter().filter(|der| removes(der)).map(|der| Fingerprint::of(der)).collect(),
             old: file.bytes.clone(),
+            cuts_off: Vec::new(),
         };
         if !change.is_nothing() {
             change.touches_nothing_else(config)?;
             change.leaves_somebody(snapshot, &added, now)?;
+            let exchange = Exchange { added: &added, removed: &change.removed };
+            change.cuts_off = CutOff::find(&exchange, &change.affected, snapshot, ledger, now);
+            if !request.force && !change.cuts_off.is_empty() {
+                return Err(problem::in_use(&change.cuts_off));
+            }
         }
         Ok(change)
     }

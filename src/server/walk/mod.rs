@@ -6,6 +6,7 @@ mod bundle;
 mod check;
 mod confirm;
 mod drift;
+mod in_use;
 mod problem;
 mod tally;
 mod trust;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::in_use::CutOff;
 use super::views;
 use crate::config::edit::EditError;
 use crate::config::model::Host;
@@ -15,6 +16,9 @@ use crate::x509::CertificateFields;
 
 /// Longest hostname, and so the most of a stranger's text that is repeated.
 const LONGEST_NAME: usize = 255;
+
+/// Certificates that are named one by one.
+const MOST_TOLD: usize = 3;
 
 pub(super) type Problem = Box<ProblemReport>;
 
@@ -175,6 +179,22 @@ pub(super) fn shared_ca() -> Problem {
 pub(super) fn last_ca(ca: &str) -> Problem {
     let detail = format!("without it no CA of `{ca}` is in its time: nobody would verify any more");
     problem(409, "last_ca", "the last CA stays", detail, "add the new CA first; to trust nobody's certificate, use off")
+}
+
+/// Edges came with certificates that would be refused; `cut_off` is not empty.
+pub(super) fn in_use(cut_off: &[CutOff]) -> Problem {
+    let told = |lost: &CutOff| {
+        format!("to `{}` with {} (sha256:{}) at {}", lost.host, lost.subject, lost.sha256, lost.last_seen)
+    };
+    let more = match cut_off.len().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let told: Vec<_> = cut_off.iter().take(MOST_TOLD).map(told).collect();
+    let detail = format!("edges of Cloudflare's came {}{more}: they would be refused", told.join("; "));
+    let next_step = "have Cloudflare show another certificate first, and wait until none of these has come for as long as \
+                     the host's evidence counts; or remove it with force: edges that still come with one are refused";
+    problem(409, "in_use", "edges still come with a certificate of this CA", detail, next_step)
 }
 
 /// A file without a certificate is no bundle, although others hold some.

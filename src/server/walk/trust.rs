@@ -26,7 +26,8 @@ impl Walk {
         let mut reloader = self.reloader();
         let config = reloader.in_force();
         let host = config.host(name).ok_or_else(|| self.unknown(name))?;
-        let change = BundleChange::plan(&config, &self.shared.current.load(), host, request, self.shared.clock.now())?;
+        let (snapshot, ledger) = (self.shared.current.load(), self.shared.observer.ledger());
+        let change = BundleChange::plan(&config, &snapshot, ledger, host, request, self.shared.clock.now())?;
         let file = path::absolute(&change.path).unwrap_or_else(|_| change.path.clone());
         let mut report = TrustChangeReport {
             host: host.names.first().map(|name| name.value.to_string()).unwrap_or_default(),
@@ -50,6 +51,16 @@ impl Walk {
             );
         })?;
         report.applied = true;
+        for lost in &change.cuts_off {
+            warn!(
+                originlock.host = lost.host,
+                originlock.ca = change.ca,
+                originlock.certificate = %lost.sha256,
+                originlock.last_seen = %lost.last_seen,
+                originlock.by = by,
+                "a CA went by force: edges came with a certificate that is refused from now on"
+            );
+        }
         info!(
             originlock.ca = change.ca,
             originlock.hosts = %report.hosts.join(" "),
@@ -117,6 +128,7 @@ mod tests {
             new: b"# caf\xe9\nnew\n".to_vec(),
             added: Vec::new(),
             removed: Vec::new(),
+            cuts_off: Vec::new(),
         };
         let source = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
         let problem = not_written(&ReplaceError::NotWritable { path: change.path.clone(), source }, &change);

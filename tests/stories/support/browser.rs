@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,11 @@ struct Driver {
     input: Option<ChildStdin>,
     port: u16,
 }
+
+/// How often it is started before it is given up.
+const STARTS: usize = 3;
+/// As much of what it complains about as a person reads.
+const MOST_COMPLAINTS_BYTES: usize = 4096;
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -170,18 +175,33 @@ impl Browser {
 }
 
 impl Driver {
+    /// A port that is free for IPv4 may be taken for IPv6, and then it ends at once.
     fn start() -> Self {
+        let mut troubles = Vec::new();
+        for _ in 0..STARTS {
+            match Self::try_to_start() {
+                Ok(driver) => return driver,
+                Err(trouble) => troubles.push(trouble),
+            }
+        }
+        panic!("chromedriver does not start; tests/run installs it\n{}", troubles.join("\n"));
+    }
+
+    fn try_to_start() -> Result<Self, String> {
         let mut child = Command::new("sh")
             .args(["-c", DRIVER])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .expect("a shell");
-        let (input, output) = (child.stdin.take(), child.stdout.take().expect("its output"));
+        let input = child.stdin.take();
+        let (output, errors) = (child.stdout.take().expect("its output"), child.stderr.take().expect("its errors"));
         let (tell, told) = mpsc::channel();
-        // It goes on reading: a driver that cannot say what it has to say stands still.
+        let complaints = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&complaints);
+        // Both go on reading: a driver that cannot say what it has to say stands still.
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if let Some((_, port)) = line.split_once("started successfully on port ") {
@@ -189,9 +209,26 @@ impl Driver {
                 }
             }
         });
+        let errors = thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() < MOST_COMPLAINTS_BYTES {
+                    *kept += &format!("{line}\n");
+                }
+            }
+        });
         let mut driver = Self { child, input, port: 0 };
-        driver.port = told.recv_timeout(PATIENCE).expect("chromedriver starts; tests/run installs it");
-        driver
+        match told.recv_timeout(PATIENCE) {
+            Ok(port) => driver.port = port,
+            Err(silence) => {
+                drop(driver.input.take());
+                let status = driver.child.wait().expect("it ends");
+                let _ = errors.join();
+                let complaints = complaints.lock().unwrap_or_else(PoisonError::into_inner);
+                return Err(format!("{silence}; {status}; {complaints}"));
+            }
+        }
+        Ok(driver)
     }
 
     /// One command and its answer's value.
