@@ -9,8 +9,10 @@ use serde::Serialize;
 use super::plan::{Before, Planned};
 use super::progress::Told;
 use super::wanted::WantedArguments;
+use super::whom::Whom;
 use super::{advice, by_cloudflare, render, state};
 use crate::cli::admin::Right;
+use crate::cli::again::{self, Again};
 use crate::cli::paper::{GREEN, Paper, RED};
 use crate::cli::{Ended, OutputFormat, duration, next_step};
 use crate::clock::Clock;
@@ -45,6 +47,12 @@ pub(super) struct ApplyArguments {
     settle: Duration,
 }
 
+impl ApplyArguments {
+    pub(super) fn again(&self) -> Again {
+        self.wanted.again()
+    }
+}
+
 /// What came of it, for programs.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -66,7 +74,7 @@ pub(super) fn run(arguments: &ApplyArguments) -> anyhow::Result<Ended> {
         before.print(OutputFormat::Text)?;
         println!();
     }
-    if before.steps.iter().any(render::changes) && !yes && !confirmed(wanted.output)? {
+    if before.steps.iter().any(render::changes) && !yes && !confirmed(wanted.output, &before.whom)? {
         eprintln!("originlock: nothing was changed");
         return Ok(Ended::Failed);
     }
@@ -107,12 +115,12 @@ fn walk(arguments: &ApplyArguments, before: &Before, zone: Zone, told: &mut Told
 }
 
 /// Asks whoever sits there. Who cannot be asked has to say so beforehand.
-pub(super) fn confirmed(output: OutputFormat) -> anyhow::Result<bool> {
+pub(super) fn confirmed(output: OutputFormat, whom: &Whom) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() || output == OutputFormat::Json {
         let text = "nobody can be asked here: look at `originlock aop plan`, and add --yes\n";
         clap::Error::raw(ErrorKind::MissingRequiredArgument, text).exit();
     }
-    print!("Apply? yes/no ");
+    print!("{}", harmless(&whom.question()));
     io::stdout().flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
@@ -173,7 +181,7 @@ pub(super) fn came_to(errors: &[RolloutError]) -> Ended {
 pub(super) fn spoken(error: RolloutError) -> String {
     let error = anyhow::Error::from(error);
     let advice = advice(&error);
-    format!("{:#}{advice}", next_step::told(error))
+    again::completed(&format!("{:#}{advice}", next_step::told(error)))
 }
 
 fn print(planned: Planned<'_>, ended: &'static str, errors: Vec<String>) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::cli::again::Options;
 use crate::clock::Timestamp;
 use crate::hostname::Hostname;
 use crate::pki::files::write_pair;
@@ -58,6 +59,23 @@ impl Found {
 }
 
 impl LeafArguments {
+    /// What names the same certificate again.
+    pub(super) fn again(&self) -> Options {
+        let path = |path: &PathBuf| Some(path.display().to_string());
+        match (&self.certificate, &self.key, &self.ca_certificate, &self.ca_key) {
+            (Some(certificate), Some(key), _, _) => {
+                Options::given([("--certificate", path(certificate)), ("--key", path(key))])
+            }
+            (_, _, Some(certificate), Some(key)) => Options::given([
+                ("--ca-certificate", path(certificate)),
+                ("--ca-key", path(key)),
+                ("--out", path(&self.out).filter(|out| out != ".")),
+            ])
+            .flag("--issue"),
+            _ => Options::default(),
+        }
+    }
+
     /// `None`: no certificate was named, and none is to be made.
     pub(super) fn find(&self, hostname: &Hostname, now: Timestamp) -> anyhow::Result<Option<Found>> {
         if let Some((certificate, key)) = self.certificate.as_ref().zip(self.key.as_ref()) {

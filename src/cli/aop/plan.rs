@@ -8,8 +8,10 @@ use super::origin::RunningProxy;
 use super::render;
 use super::state;
 use super::wanted::WantedArguments;
+use super::whom::Whom;
 use crate::cli::admin::Right;
-use crate::cli::paper::{DIM, Paper};
+use crate::cli::again;
+use crate::cli::paper::{BOLD, DIM, Paper};
 use crate::cli::{Ended, OutputFormat};
 use crate::clock::Clock;
 use crate::cloudflare::Cloudflare;
@@ -32,6 +34,8 @@ pub(super) struct PlanArguments {
 #[derive(Serialize)]
 pub(super) struct Planned<'a> {
     pub(super) zone: Option<&'a str>,
+    /// Which proxy and which zone, of which account, at which API.
+    pub(super) whom: String,
     pub(super) level: &'static str,
     /// What an admitted handshake proves in the end.
     pub(super) proves: &'static str,
@@ -45,6 +49,8 @@ pub(super) struct Before {
     pub(super) proxy: RunningProxy,
     pub(super) desired: Desired,
     pub(super) preflight: Preflight,
+    /// What is about to be changed.
+    pub(super) whom: Whom,
     /// Empty where it could not be read, or where that is not worth while.
     pub(super) steps: Vec<Step>,
 }
@@ -56,6 +62,10 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<Ended> {
     let proxy = wanted.origin.find(Right::Change).or_else(|_| wanted.origin.find(Right::Read))?;
     let before = Before::look(wanted, desired, proxy)?;
     before.print(wanted.output)?;
+    if wanted.output == OutputFormat::Text && before.preflight.is_passed() && before.steps.iter().any(render::changes) {
+        // On a line of its own, however long it is: it is there to be pasted.
+        println!("\nTo do it:\n  {}", again::with_verb("apply"));
+    }
     Ok(before.ended())
 }
 
@@ -65,7 +75,11 @@ impl Before {
         let folder = state::folder(wanted.state.as_deref())?;
         let zone = wanted.cloudflare.zone.as_deref();
         let entries = |zone: &crate::cloudflare::Zone| Journal::peek(&folder, &zone.id);
-        let preflight = preflight::look(&cloudflare, &proxy, &desired, zone, entries, Clock::System.now());
+        let mut preflight = preflight::look(&cloudflare, &proxy, &desired, zone, entries, Clock::System.now());
+        for check in &mut preflight.checks {
+            check.next_step = again::completed(&check.next_step);
+        }
+        let whom = Whom::new(&proxy, &wanted.cloudflare, preflight.zone.as_ref());
         let steps = match &preflight.zone {
             Some(zone) => {
                 let entries = Journal::peek(&folder, &zone.id);
@@ -74,12 +88,13 @@ impl Before {
             }
             None => Vec::new(),
         };
-        Ok(Self { cloudflare, proxy, desired, preflight, steps })
+        Ok(Self { cloudflare, proxy, desired, preflight, whom, steps })
     }
 
     pub(super) fn planned(&self) -> Planned<'_> {
         Planned {
             zone: self.preflight.zone.as_ref().map(|zone| zone.name.as_str()),
+            whom: self.whom.to_string(),
             level: self.desired.level.label(),
             proves: self.desired.level.proves(),
             checks: &self.preflight.checks,
@@ -96,25 +111,53 @@ impl Before {
     }
 
     fn told(&self, paper: Paper) -> String {
-        let mut text = render::checks(paper, &self.preflight.checks);
-        if !self.steps.is_empty() {
-            text += "\n";
-            text += &render::steps(paper, &self.steps);
-            let proves = format!("In the end an admitted handshake proves {}.", self.desired.level.proves());
-            text += &paper.paint(DIM, &paper.paragraph("  ", &proves));
-        }
+        let mut text = paper.paragraph("", &self.whom.to_string());
+        text += &render::checks(paper, &self.preflight.checks);
         if !self.preflight.is_passed() {
-            let failed: Vec<_> = self.preflight.failed().map(|check| check.name).collect();
-            let sentence = format!(
-                "Nothing is changed before these checks hold, or are overruled one by one with --force CHECK: {}",
-                failed.join(", ")
-            );
-            text += "\n";
-            text += &paper.paragraph("", &sentence);
-        } else if !self.steps.iter().any(render::changes) {
+            // What stands in the way is what there is to read, and the end is what stays on the screen.
+            return text + "\n" + &self.in_the_way(paper);
+        }
+        text += "\n";
+        text += &render::steps(paper, &self.steps);
+        let proves = format!("In the end an admitted handshake proves {}.", self.desired.level.proves());
+        text += &paper.paint(DIM, &paper.paragraph("  ", &proves));
+        if !self.steps.iter().any(render::changes) {
             text += "\nNothing is to be changed.\n";
         }
         text
+    }
+
+    fn in_the_way(&self, paper: Paper) -> String {
+        let failed: Vec<_> = self.preflight.failed().cloned().collect();
+        let mut text = paper.paint(BOLD, "In the way") + "\n";
+        text += &render::lines(paper, &failed);
+        text += "\n";
+        let mut words: Vec<_> =
+            failed.iter().filter(|check| self.can_be_forced(check)).map(|check| check.name).collect();
+        words.dedup();
+        text += &match words.is_empty() {
+            true => paper.paragraph("", "Nothing is changed before these checks hold."),
+            false => {
+                let words = words.join(", ");
+                let sentence = format!(
+                    "Nothing is changed before these checks hold. Of them these can be overruled, one by one, with \
+                     --force CHECK: {words}"
+                );
+                paper.paragraph("", &sentence)
+            }
+        };
+        text
+    }
+
+    /// Whether anything could be done if nobody minded the check: not without a zone, a token or an origin.
+    fn can_be_forced(&self, check: &Check) -> bool {
+        match check.name {
+            "token" | "zone" => self.preflight.zone.is_some(),
+            // Of an origin that does not answer, or does not have the hostname, nothing is known.
+            "origin" => false,
+            "certificate" => !self.desired.leaf.as_ref().is_some_and(|leaf| !leaf.has_its_key()),
+            _ => true,
+        }
     }
 
     pub(super) fn ended(&self) -> Ended {

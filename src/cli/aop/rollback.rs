@@ -6,8 +6,10 @@ use super::CloudflareArguments;
 use super::origin::{OriginArguments, RunningProxy};
 use super::progress::Told;
 use super::way::{Arrived, WayArguments, hostnames};
+use super::whom::Whom;
 use crate::cli::Ended;
 use crate::cli::admin::Right;
+use crate::cli::again::Again;
 use crate::clock::Clock;
 use crate::cloudflare::{Cloudflare, Zone};
 use crate::hostname::Hostname;
@@ -56,6 +58,12 @@ enum LevelArgument {
     Hostname,
 }
 
+impl RollbackArguments {
+    pub(super) fn again(&self) -> Again {
+        self.origin.again(Again { hosts: self.hosts.clone(), state: self.way.again(), ..self.cloudflare.again() })
+    }
+}
+
 pub(super) fn run(arguments: &RollbackArguments) -> anyhow::Result<Ended> {
     let wanted = Wanted {
         level: match arguments.level {
@@ -96,6 +104,7 @@ fn whole(
     zone: Zone,
 ) -> anyhow::Result<Ended> {
     let way = &arguments.way;
+    let whom = Whom::new(proxy, &arguments.cloudflare, Some(&zone));
     let mut told = Told::new(way.output);
     let mut context = Context {
         cloudflare,
@@ -110,7 +119,7 @@ fn whole(
         Ok(plan) => plan,
         Err(error) => return without_cloudflare(arguments, wanted, proxy, &error.into()),
     };
-    if let Some(ended) = way.agree(&plan.steps())? {
+    if let Some(ended) = way.agree(&plan.steps(), &whom)? {
         return Ok(ended);
     }
     let outcome = rollback::take(&mut context, wanted, plan);
@@ -147,7 +156,7 @@ fn origin_alone(
 ) -> anyhow::Result<Ended> {
     let way = &arguments.way;
     let mut releases = release::plan(proxy, hostnames)?;
-    if let Some(ended) = way.agree(&steps(&releases))? {
+    if let Some(ended) = way.agree(&steps(&releases), &Whom::new(proxy, &arguments.cloudflare, None))? {
         return Ok(ended);
     }
     let taken = release::take(proxy, &mut Told::new(way.output), &mut releases);

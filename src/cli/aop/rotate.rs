@@ -12,7 +12,9 @@ use super::origin::OriginArguments;
 use super::progress::Told;
 use super::render;
 use super::way::{Arrived, OwnLevel, WayArguments, hostnames};
+use super::whom::Whom;
 use crate::cli::admin::Right;
+use crate::cli::again::Again;
 use crate::cli::paper::Paper;
 use crate::cli::{Ended, duration};
 use crate::clock::Clock;
@@ -52,6 +54,17 @@ pub(super) struct RotateArguments {
     origin: OriginArguments,
 }
 
+impl RotateArguments {
+    pub(super) fn again(&self) -> Again {
+        self.origin.again(Again {
+            hosts: self.hosts.clone(),
+            leaf: self.leaf.again(),
+            state: self.way.again(),
+            ..self.cloudflare.again()
+        })
+    }
+}
+
 pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
     let RotateArguments { way, .. } = arguments;
     let hostnames = hostnames(&arguments.hosts)?;
@@ -84,6 +97,7 @@ pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
         Some(zone) => cloudflare.zone_called(zone)?,
         None => cloudflare.zone_of(first)?,
     };
+    let whom = Whom::new(&proxy, &arguments.cloudflare, Some(&zone));
     let mut told = Told::new(way.output);
     let mut context = Context {
         cloudflare: &cloudflare,
@@ -95,7 +109,7 @@ pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
         clock: Clock::System,
     };
     let plan = rotate::plan(&context, &wanted)?;
-    if let Some(ended) = way.agree(&plan.steps)? {
+    if let Some(ended) = way.agree(&plan.steps, &whom)? {
         return Ok(ended);
     }
     if let Some(written) = found.keep()? {

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use super::CloudflareArguments;
 use super::leaf::{Found, LeafArguments};
 use super::origin::OriginArguments;
+use crate::cli::again::{Again, Options};
 use crate::cli::{OutputFormat, duration};
 use crate::clock::Timestamp;
 use crate::cloudflare::PostQuantum;
@@ -82,6 +83,17 @@ enum PostQuantumArgument {
 }
 
 impl WantedArguments {
+    /// What a further command has to be told again.
+    pub(super) fn again(&self) -> Again {
+        let state = self.state.as_ref().map(|path| path.display().to_string());
+        self.origin.again(Again {
+            hosts: self.hosts.clone(),
+            leaf: self.leaf.again(),
+            state: Options::given([("--state", state)]),
+            ..self.cloudflare.again()
+        })
+    }
+
     /// What is wanted, and the leaf, which may have to be written yet.
     pub(super) fn desired(&self, now: Timestamp) -> anyhow::Result<(Desired, Option<Found>)> {
         let level = match self.level {

@@ -9,7 +9,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::apply::{came_to, confirmed, spoken};
+use super::whom::Whom;
 use super::{render, state};
+use crate::cli::again::{self, Options};
 use crate::cli::paper::{GREEN, Paper, RED, YELLOW};
 use crate::cli::{Ended, OutputFormat, duration};
 use crate::cloudflare::{Zone, ZoneId};
@@ -74,6 +76,11 @@ pub(super) enum OwnLevel {
 }
 
 impl WayArguments {
+    /// What names the same journal again.
+    pub(super) fn again(&self) -> Options {
+        Options::given([("--state", self.state.as_ref().map(|path| path.display().to_string()))])
+    }
+
     pub(super) fn journal(&self, zone: &Zone) -> anyhow::Result<Journal> {
         let id: &ZoneId = &zone.id;
         Ok(Journal::open(&state::folder(self.state.as_deref())?, id)?)
@@ -90,9 +97,10 @@ impl WayArguments {
     }
 
     /// Shows the steps, and asks whether they may be taken. `Some`: nothing more is to be done.
-    pub(super) fn agree(&self, steps: &[Step]) -> anyhow::Result<Option<Ended>> {
+    pub(super) fn agree(&self, steps: &[Step], whom: &Whom) -> anyhow::Result<Option<Ended>> {
         if self.output == OutputFormat::Text {
-            print!("{}", render::steps(Paper::of_stdout(), steps));
+            let paper = Paper::of_stdout();
+            print!("{}{}", paper.paragraph("", &whom.to_string()), render::steps(paper, steps));
             if !steps.iter().any(render::changes) {
                 println!("\nNothing is to be changed.");
             }
@@ -102,7 +110,7 @@ impl WayArguments {
         if self.dry_run {
             return Ok(Some(Ended::Done));
         }
-        if steps.iter().any(render::changes) && !self.yes && !confirmed(self.output)? {
+        if steps.iter().any(render::changes) && !self.yes && !confirmed(self.output, whom)? {
             eprintln!("originlock: nothing was changed");
             return Ok(Some(Ended::Failed));
         }
@@ -112,6 +120,7 @@ impl WayArguments {
     /// Says what came of it. `done`: what is so now, in a sentence.
     pub(super) fn finish(&self, arrived: Arrived, done: &str) -> anyhow::Result<Ended> {
         let Arrived { steps, errors, left } = arrived;
+        let left: Vec<_> = left.iter().map(|sentence| again::completed(sentence)).collect();
         let ended = match came_to(&errors) {
             Ended::Done if !left.is_empty() => Ended::Failed,
             ended => ended,
