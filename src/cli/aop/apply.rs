@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use serde::Serialize;
 
+use super::leaf::Found;
 use super::plan::{Before, Planned};
 use super::progress::Told;
 use super::wanted::WantedArguments;
@@ -29,7 +30,7 @@ use crate::telemetry::escape::harmless;
 #[derive(Debug, clap::Args)]
 pub(super) struct ApplyArguments {
     #[command(flatten)]
-    wanted: WantedArguments,
+    pub(super) wanted: WantedArguments,
     /// Do not ask before something is changed
     #[arg(short, long)]
     yes: bool,
@@ -66,7 +67,10 @@ struct Report<'a> {
 pub(super) fn run(arguments: &ApplyArguments) -> anyhow::Result<Ended> {
     let ApplyArguments { wanted, yes, dry_run, .. } = arguments;
     let (desired, leaf) = wanted.desired(Clock::System.now())?;
-    let before = Before::look(wanted, desired, wanted.origin.find(Right::Change)?)?;
+    let mut before = Before::look(wanted, desired, wanted.origin.find(Right::Change)?)?;
+    if let Some(told) = leaf.as_ref().and_then(Found::to_be_issued).filter(|_| *dry_run) {
+        before.tell_without_fingerprint(&told);
+    }
     let Some(zone) = before.preflight.zone.clone().filter(|_| before.preflight.is_passed() && !dry_run) else {
         return blocked(&before, wanted.output, *dry_run);
     };

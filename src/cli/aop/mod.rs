@@ -3,10 +3,12 @@
 mod alerts;
 mod apply;
 mod ca;
+mod interrupted;
 mod ips;
 mod leaf;
 mod origin;
 mod plan;
+mod private;
 mod progress;
 mod render;
 mod rollback;
@@ -24,8 +26,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Subcommand;
 
-use super::Ended;
 use super::again::{Again, Options};
+use super::{Ended, OutputFormat};
 use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API, Pace};
 use crate::fetch::{Client, Endpoint, TlsFiles};
 use crate::rollout::error::RolloutError;
@@ -51,6 +53,18 @@ enum Aop {
 }
 
 impl AopArguments {
+    /// How a verb prints that tells programs about what it could not even begin.
+    fn output(&self) -> OutputFormat {
+        match &self.verb {
+            Aop::Plan(arguments) => arguments.wanted.output,
+            Aop::Apply(arguments) => arguments.wanted.output,
+            Aop::Rotate(arguments) => arguments.way.output,
+            Aop::Rollback(arguments) => arguments.way.output,
+            // Its document holds what could not be asked.
+            Aop::Status(_) | Aop::Ca(_) | Aop::Ips(_) | Aop::Alerts(_) => OutputFormat::Text,
+        }
+    }
+
     /// What a further command has to be told again.
     pub(super) fn again(&self) -> Again {
         match &self.verb {
@@ -65,7 +79,7 @@ impl AopArguments {
 }
 
 pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
-    match &arguments.verb {
+    let ended = match &arguments.verb {
         Aop::Plan(arguments) => plan::run(arguments),
         Aop::Apply(arguments) => apply::run(arguments),
         Aop::Status(arguments) => status::run(arguments),
@@ -74,7 +88,11 @@ pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
         Aop::Ca(arguments) => ca::run(arguments),
         Aop::Ips(arguments) => ips::run(arguments),
         Aop::Alerts(arguments) => alerts::run(arguments),
+    };
+    if let (Err(error), OutputFormat::Json) = (&ended, arguments.output()) {
+        way::print_failure(error)?;
     }
+    ended
 }
 
 /// Which API of Cloudflare's is asked. The names keep clear of those that tell which proxy is asked.

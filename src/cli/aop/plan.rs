@@ -19,7 +19,7 @@ use crate::rollout::desired::Desired;
 use crate::rollout::error::RolloutError;
 use crate::rollout::journal::Journal;
 use crate::rollout::observed::{Observed, Sources};
-use crate::rollout::plan::{self, Done};
+use crate::rollout::plan::{self, Done, short};
 use crate::rollout::preflight::{self, Preflight};
 use crate::rollout::step::{Check, Step};
 
@@ -57,10 +57,13 @@ pub(super) struct Before {
 
 pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<Ended> {
     let wanted = &arguments.wanted;
-    let (desired, _) = wanted.desired(Clock::System.now())?;
+    let (desired, found) = wanted.desired(Clock::System.now())?;
     // Who may only look can plan, too.
     let proxy = wanted.origin.find(Right::Change).or_else(|_| wanted.origin.find(Right::Read))?;
-    let before = Before::look(wanted, desired, proxy)?;
+    let mut before = Before::look(wanted, desired, proxy)?;
+    if let Some(told) = found.and_then(|found| found.to_be_issued()) {
+        before.tell_without_fingerprint(&told);
+    }
     before.print(wanted.output)?;
     if wanted.output == OutputFormat::Text && before.preflight.is_passed() && before.steps.iter().any(render::changes) {
         // On a line of its own, however long it is: it is there to be pasted.
@@ -89,6 +92,20 @@ impl Before {
             None => Vec::new(),
         };
         Ok(Self { cloudflare, proxy, desired, preflight, whom, steps })
+    }
+
+    /// A certificate that will be made later has another fingerprint then. `told`: what is said instead.
+    pub(super) fn tell_without_fingerprint(&mut self, told: &str) {
+        let Some(leaf) = &self.desired.leaf else { return };
+        let short = short(leaf.sha256());
+        for step in &mut self.steps {
+            for text in [&mut step.is, &mut step.will_be] {
+                *text = text.replace(&short, told);
+            }
+        }
+        for check in &mut self.preflight.checks {
+            check.found = check.found.replace(&short, &format!("one {told}"));
+        }
     }
 
     pub(super) fn planned(&self) -> Planned<'_> {

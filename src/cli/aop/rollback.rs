@@ -42,7 +42,7 @@ pub(super) struct RollbackArguments {
     #[command(flatten)]
     cloudflare: CloudflareArguments,
     #[command(flatten)]
-    way: WayArguments,
+    pub(super) way: WayArguments,
     #[command(flatten)]
     origin: OriginArguments,
 }

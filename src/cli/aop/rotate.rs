@@ -49,7 +49,7 @@ pub(super) struct RotateArguments {
     #[command(flatten)]
     cloudflare: CloudflareArguments,
     #[command(flatten)]
-    way: WayArguments,
+    pub(super) way: WayArguments,
     #[command(flatten)]
     origin: OriginArguments,
 }

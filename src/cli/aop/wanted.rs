@@ -10,11 +10,11 @@ use clap::ValueEnum;
 use super::CloudflareArguments;
 use super::leaf::{Found, LeafArguments};
 use super::origin::OriginArguments;
+use super::way::hostnames;
 use crate::cli::again::{Again, Options};
 use crate::cli::{OutputFormat, duration};
 use crate::clock::Timestamp;
 use crate::cloudflare::PostQuantum;
-use crate::hostname::Hostname;
 use crate::rollout::desired::Desired;
 use crate::rollout::preflight::CHECKS;
 use crate::rollout::step::Level;
@@ -101,7 +101,7 @@ impl WantedArguments {
             LevelArgument::Zone => Level::Zone,
             LevelArgument::Hostname => Level::Hostname,
         };
-        let hostnames = self.hostnames()?;
+        let hostnames = hostnames(&self.hosts)?;
         let first = hostnames.first().context("no hostname is named")?;
         let found = self.leaf.find(first, now)?;
         match (level, &found) {
@@ -130,18 +130,6 @@ impl WantedArguments {
             force: self.force.clone(),
         };
         Ok((desired, found))
-    }
-
-    /// Each once, in their order.
-    fn hostnames(&self) -> anyhow::Result<Vec<Hostname>> {
-        let mut hostnames = Vec::new();
-        for text in &self.hosts {
-            let hostname = Hostname::parse(text).with_context(|| format!("`{text}`"))?;
-            if !hostnames.contains(&hostname) {
-                hostnames.push(hostname);
-            }
-        }
-        Ok(hostnames)
     }
 }
 

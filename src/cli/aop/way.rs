@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -154,6 +154,12 @@ impl WayArguments {
 pub(super) fn hostnames(texts: &[String]) -> anyhow::Result<Vec<Hostname>> {
     let mut hostnames = Vec::new();
     for text in texts {
+        if text.starts_with("*.") {
+            bail!(
+                "`{text}`: Cloudflare associates certificates with hostnames one by one, and takes no wildcard; name each \
+                 hostname, or use --level zone, which reaches all of the zone"
+            );
+        }
         let hostname = Hostname::parse(text).with_context(|| format!("`{text}`"))?;
         if !hostnames.contains(&hostname) {
             hostnames.push(hostname);
@@ -169,6 +175,12 @@ fn word(ended: Ended) -> &'static str {
         Ended::Refused => "refused",
         Ended::Failed | Ended::Drift | Ended::BadConfiguration => "failed",
     }
+}
+
+/// What a program gets where nothing could be begun.
+pub(super) fn print_failure(error: &anyhow::Error) -> anyhow::Result<()> {
+    let text = again::completed(&format!("{error:#}{}", super::advice(error)));
+    print_json(&[], word(super::ended(error)), &[text], &[])
 }
 
 fn print_json(steps: &[Step], ended: &'static str, errors: &[String], left: &[String]) -> anyhow::Result<()> {
