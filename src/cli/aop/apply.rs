@@ -26,8 +26,18 @@ use crate::rollout::patience::Patience;
 use crate::rollout::step::StepName;
 use crate::telemetry::escape::harmless;
 
+const EXAMPLE: &str = "\
+Permissions of the token: Zone > Zone > Read, Zone > SSL and Certificates > Edit, Zone > Zone Settings > Edit, Zone > DNS >
+Read, Zone > Config Rules > Read; `plan` does with Read everywhere. At --level zone and hostname either --certificate with
+--key is required, or --issue with --ca-certificate and --ca-key.
+
+Example:
+  originlock aop apply shop.example.com -c originlock.toml --api-token-file cloudflare.token \\
+    --certificate origin-pull.pem --key origin-pull.key";
+
 /// Take hostnames from nothing to enforced: upload, observe, switch on, wait until the origin has seen it, enforce, prove
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct ApplyArguments {
     #[command(flatten)]
     pub(super) wanted: WantedArguments,

@@ -23,8 +23,18 @@ use crate::rollout::plan::{self, Done, short};
 use crate::rollout::preflight::{self, Preflight};
 use crate::rollout::step::{Check, Step};
 
+const EXAMPLE: &str = "\
+Permissions of the token: Zone > Zone > Read, Zone > SSL and Certificates > Edit, Zone > Zone Settings > Edit, Zone > DNS >
+Read, Zone > Config Rules > Read; `plan` does with Read everywhere. At --level zone and hostname either --certificate with
+--key is required, or --issue with --ca-certificate and --ca-key.
+
+Example:
+  originlock aop plan shop.example.com -c originlock.toml --api-token-file cloudflare.token \\
+    --certificate origin-pull.pem --key origin-pull.key";
+
 /// Show what `apply` would do, and what stands in its way: exit code 1 if something does
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct PlanArguments {
     #[command(flatten)]
     pub(super) wanted: WantedArguments,

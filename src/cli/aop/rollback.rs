@@ -18,8 +18,13 @@ use crate::rollout::release::{self, Release};
 use crate::rollout::rollback::{self, Wanted};
 use crate::rollout::step::{Level, Step};
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop rollback shop.example.com -c originlock.toml --api-token-file cloudflare.token";
+
 /// Take everything back: the origin admits everyone first, then Cloudflare shows what it showed before
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct RollbackArguments {
     /// Hostnames that Cloudflare proxies to this origin
     #[arg(required = true, value_name = "HOST")]

@@ -23,8 +23,14 @@ use crate::rollout::preflight;
 use crate::rollout::rotate::{self, Wanted};
 use crate::rollout::step::{CheckVerdict, Level};
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop rotate shop.example.com -c originlock.toml --api-token-file cloudflare.token \\
+    --certificate new.pem --key new.key";
+
 /// Replace the certificate that Cloudflare shows: both are trusted, the new one is seen, the old one goes out of use
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct RotateArguments {
     /// Hostnames that Cloudflare proxies to this origin
     #[arg(required = true, value_name = "HOST")]

@@ -21,8 +21,13 @@ use crate::rollout::preflight;
 use crate::rollout::seen::Host;
 use crate::telemetry::escape::harmless;
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop status --zone example.com -c originlock.toml --api-token-file cloudflare.token";
+
 /// Show the three levels side by side with what edges present and the origin saw: exit code 4 where they part
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct StatusArguments {
     /// Hostnames [default: all of the zone that have an association, or a host at the origin]
     #[arg(value_name = "HOST")]
