@@ -147,6 +147,11 @@ impl Weight {
     }
 }
 
+/// Whether the gate holds a handshake that ended with `reason` against the host.
+pub fn is_failing(reason: Reason) -> bool {
+    Weight::of(reason) == Weight::Failing
+}
+
 impl Gate {
     /// The verdict on `case`.
     pub fn judge(&self, case: &Case<'_>) -> Readiness {

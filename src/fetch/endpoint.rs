@@ -116,8 +116,16 @@ impl Endpoint {
     /// Whether nobody on the way can read or change what is said: TLS, or a place on this very machine.
     pub fn is_private(&self) -> bool {
         match &self.0.place {
-            Place::Tls { .. } | Place::Unix(_) => true,
-            Place::Tcp { host, .. } => {
+            Place::Tls { .. } => true,
+            Place::Unix(_) | Place::Tcp { .. } => self.is_here(),
+        }
+    }
+
+    /// Whether it is a place on this very machine.
+    pub fn is_here(&self) -> bool {
+        match &self.0.place {
+            Place::Unix(_) => true,
+            Place::Tcp { host, .. } | Place::Tls { host, .. } => {
                 host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
             }
         }

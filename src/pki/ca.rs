@@ -7,7 +7,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::leaf::{base_params, generate, issued, signed_by};
+use super::leaf::{base_params, generate, issued, signed_by, signed_for};
 use super::{Issued, KeyType, LeafOptions, PkiError, Validity, moment};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -68,7 +68,18 @@ impl Ca {
 
     /// A leaf that this CA signs, with a fresh key.
     pub fn issue(&self, options: &LeafOptions) -> Result<Issued, PkiError> {
-        let issued = signed_by(options, &self.issuer)?;
+        self.checked(signed_by(options, &self.issuer)?)
+    }
+
+    /// The same for a key that is there, PEM.
+    pub fn issue_for(&self, key_pem: &Secret, options: &LeafOptions) -> Result<Issued, PkiError> {
+        let key_text = std::str::from_utf8(key_pem.expose())
+            .map_err(|_| PkiError::LeafKeyUnreadable(rcgen::Error::CouldNotParseKeyPair))?;
+        let key = KeyPair::from_pem(key_text).map_err(PkiError::LeafKeyUnreadable)?;
+        self.checked(signed_for(&key, options, &self.issuer)?)
+    }
+
+    fn checked(&self, issued: Issued) -> Result<Issued, PkiError> {
         // Names with repeated or several-valued parts come out changed, and no verifier would find their CA.
         let leaf = CertificateSummary::read(&CertificateDer::from(issued.certificate_der.as_slice()));
         let repeated = match (&leaf.fields, &self.certificate.fields) {

@@ -30,6 +30,11 @@ pub fn write_pair(certificate: &Path, key: &Path, issued: &Issued) -> Result<(),
     })
 }
 
+/// Writes the certificate (0644) beside a key that is there.
+pub fn write_beside_key(certificate: &Path, issued: &Issued) -> Result<(), FileError> {
+    write_public(certificate, issued.certificate_pem.as_bytes())
+}
+
 /// Writes what everybody may read (0644) to the new file `path`: whole or not at all.
 pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_new(path, bytes, CERTIFICATE_MODE)

@@ -74,10 +74,18 @@ pub fn server_certificate(names: &[&str], validity: Validity) -> Result<Issued, 
 
 /// A leaf that `issuer` signed.
 pub(super) fn signed_by(options: &LeafOptions, issuer: &Issuer<'_, KeyPair>) -> Result<Issued, PkiError> {
-    let key = generate(options.key_type)?;
+    signed_for(&generate(options.key_type)?, options, issuer)
+}
+
+/// The same for a key that is there.
+pub(super) fn signed_for(
+    key: &KeyPair,
+    options: &LeafOptions,
+    issuer: &Issuer<'_, KeyPair>,
+) -> Result<Issued, PkiError> {
     let params = params(options)?;
-    let certificate = params.signed_by(&key, issuer)?;
-    Ok(issued(&certificate, &params, &key, options.validity.not_after))
+    let certificate = params.signed_by(key, issuer)?;
+    Ok(issued(&certificate, &params, key, options.validity.not_after))
 }
 
 pub(super) fn generate(key_type: KeyType) -> Result<KeyPair, PkiError> {

@@ -77,6 +77,8 @@ pub enum PkiError {
     Random,
     #[error("`{name}` cannot stand in a certificate as a name of the server or client")]
     BadName { name: String, source: rcgen::Error },
+    #[error("the key cannot be read; an unencrypted key in PEM is needed")]
+    LeafKeyUnreadable(#[source] rcgen::Error),
     #[error("the CA certificate cannot be read; give the PEM file that `originlock pki ca` wrote")]
     CaUnreadable,
     #[error("`{subject}` is no CA certificate (CA:TRUE is missing); give the issuer's, not a leaf")]

@@ -103,7 +103,12 @@ impl Walk<'_> {
             StepName::Observe => {
                 let host = self.host(&step.subject)?;
                 enforce::observe(ctx, host)?;
-                if let Some(leaf) = self.desired.leaf.as_ref().filter(|_| !self.desired.forces("trust")) {
+                if let Some(leaf) = self
+                    .desired
+                    .leaf
+                    .as_ref()
+                    .filter(|_| !self.desired.forces("trust", &step.subject, self.desired.hostnames.len()))
+                {
                     enforce::expect_trust(ctx, host, leaf)?;
                 }
             }

@@ -27,8 +27,27 @@ pub struct Desired {
     pub window: Option<Duration>,
     /// Where the proof connects to; `None`: the origin's first listener.
     pub origin_address: Option<SocketAddr>,
-    /// Words of checks that do not stand in the way.
-    pub force: Vec<String>,
+    /// Checks that do not stand in the way.
+    pub force: Vec<Force>,
+}
+
+/// A check that is overruled, for one hostname or zone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Force {
+    /// Its word.
+    pub check: String,
+    /// `None`: the only one that it is about.
+    pub subject: Option<String>,
+}
+
+impl Force {
+    /// Reads `CHECK` or `CHECK=SUBJECT`.
+    pub fn parse(text: &str) -> Self {
+        match text.split_once('=') {
+            Some((check, subject)) => Self { check: check.to_owned(), subject: Some(subject.to_owned()) },
+            None => Self { check: text.to_owned(), subject: None },
+        }
+    }
 }
 
 impl Desired {
@@ -41,8 +60,9 @@ impl Desired {
         }
     }
 
-    /// Whether the operator overrules a check.
-    pub fn forces(&self, check: &str) -> bool {
-        self.force.iter().any(|word| word == check)
+    /// Whether the operator overrules a check for `subject`, which is one of `number` that it is about.
+    pub fn forces(&self, check: &str, subject: &str, number: usize) -> bool {
+        let of_check = self.force.iter().filter(|force| force.check == check);
+        of_check.map(|force| force.subject.as_deref()).any(|of| of.map_or(number == 1, |of| of == subject))
     }
 }

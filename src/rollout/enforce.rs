@@ -11,12 +11,17 @@ use super::plan::Done;
 use super::seen::{Host, Sought};
 use super::step::Step;
 use crate::clock::Timestamp;
-use crate::evidence::report::{HostReport, JudgeRequest, ModeRequest};
+use crate::evidence::network::Network;
+use crate::evidence::readiness::{ShortfallKind, is_failing};
+use crate::evidence::report::{FailureReport, HostDetail, HostReport, JudgeRequest, ModeRequest};
 use crate::hostname::Hostname;
 use crate::policy::client_auth::Mode;
 use crate::policy::verdict::Reason;
 use crate::remote::admin::AdminError;
 
+/// No host is enforced on the evidence of less unless the operator says so, however busy it is: edges of other places come
+/// by now and then.
+pub(super) const MIN_WINDOW: Duration = Duration::from_mins(15);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -50,14 +55,20 @@ pub(super) fn enforce(
 ) -> Result<(), RolloutError> {
     let name = host.configured.as_str();
     let begun = changed_at(observed, desired, done, &host.detail.host.name);
+    let settled = begun.map(|begun| begun.after(ctx.patience.settle));
     let next_step = format!("`originlock ready {name}` says what is missing; the same command goes on");
     ctx.wait(step, limit, &next_step, |ctx| {
-        let window = match ready_over(ctx, desired, name, begun)? {
+        let window = match ready_over(ctx, desired, name, settled)? {
             Ok(window) => window,
             Err(missing) => return Ok(Look::NotYet(missing)),
         };
         match ctx.origin.set_mode(name, &request(Mode::Enforce, window)) {
-            Ok(_) => Ok(Look::Ready(())),
+            Ok(_) => {
+                if let Some(window) = window {
+                    ctx.progress.notes(&format!("{name}: ready by what came in the last {}", spoken(window)));
+                }
+                Ok(Look::Ready(()))
+            }
             // Another failing handshake came in between.
             Err(AdminError::Problem(problem)) if problem.kind == "not_ready" => Ok(Look::NotYet(problem.detail)),
             Err(error) => Err(error.into()),
@@ -70,54 +81,58 @@ fn ready_over(
     ctx: &Context<'_>,
     desired: &Desired,
     name: &str,
-    begun: Option<Timestamp>,
+    settled: Option<Timestamp>,
 ) -> Result<Result<Option<Duration>, String>, RolloutError> {
-    let over = |window| -> Result<(Option<String>, Duration), RolloutError> {
-        let HostReport { readiness, evidence, .. } = ctx.origin.host(name, window)?.host;
-        let missing = readiness.shortfalls.into_iter().next().map(|shortfall| shortfall.sentence);
-        let missing = missing.filter(|_| !readiness.ready);
-        Ok((missing, Duration::from_secs(evidence.window_seconds)))
+    let own = ctx.origin.host(name, None)?;
+    let Some(missing) = missing(&own.host) else { return Ok(Ok(None)) };
+    let window = match desired.window {
+        Some(window) => window,
+        None => match since_settled(&own, settled, ctx.origin.status()?.at) {
+            Some(window) if window >= Duration::from_secs(own.host.evidence.window_seconds) => return Ok(Err(missing)),
+            Some(window) if window < MIN_WINDOW => {
+                let at_least = spoken(MIN_WINDOW);
+                return Ok(Err(format!("{missing}; what came since is judged alone once that is {at_least}")));
+            }
+            Some(window) => window,
+            None => return Ok(Err(missing)),
+        },
     };
-    let (missing, longest) = over(None)?;
-    let Some(mut missing) = missing else { return Ok(Ok(None)) };
-    let now = ctx.origin.status()?.at;
-    let windows: Vec<_> = match desired.window {
-        Some(window) => vec![window],
-        None => windows(ctx.patience.settle, begun, now).into_iter().filter(|window| *window < longest).collect(),
-    };
-    let left = begun.map(|begun| (MINUTE + MINUTE).saturating_sub(now.since(begun)).as_secs()).filter(|left| *left > 0);
-    if let (true, Some(left)) = (windows.is_empty(), left) {
-        return Ok(Err(format!(
-            "what came before the edges showed the certificate counts for {left} s more: {missing}"
-        )));
-    }
-    for window in windows {
-        match over(Some(window))?.0 {
-            Some(still) => missing = still,
-            None => return Ok(Ok(Some(window))),
-        }
-    }
-    Ok(Err(missing))
+    Ok(match self::missing(&ctx.origin.host(name, Some(window))?.host) {
+        None => Ok(Some(window)),
+        Some(still) => Err(still),
+    })
 }
 
-/// Over which times readiness may be judged where the origin's own says no, the longest first.
-///
-/// What came before the edges showed the certificate says nothing about what they do since. While they change over, some
-/// still show the old state, so that a window may begin when that has settled; not later, or what keeps failing would be
-/// overlooked.
-fn windows(settle: Duration, begun: Option<Timestamp>, now: Timestamp) -> Vec<Duration> {
-    let since = begun.into_iter().flat_map(|begun| [begun, begun.after(settle)]);
-    since.filter_map(|since| since_then(now.since(since))).collect()
+fn missing(host: &HostReport) -> Option<String> {
+    let shortfall = host.readiness.shortfalls.first().filter(|_| !host.readiness.ready)?;
+    Some(shortfall.sentence.clone())
+}
+
+/// How long it is since the edges have changed over, if what failed before is all that speaks against the host. What came
+/// before they showed the certificate says nothing about what they do since; what fails later does.
+fn since_settled(own: &HostDetail, settled: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    let settled = settled?;
+    let only_failing = own.host.readiness.shortfalls.iter().all(|shortfall| shortfall.kind == ShortfallKind::Failing);
+    let failing = |failure: &&FailureReport| failure.network == Network::Cloudflare && is_failing(failure.reason);
+    let all_past = own.failures.iter().filter(failing).all(|failure| failure.last.at < settled);
+    (only_failing && all_past).then(|| since_then(now.since(settled)))
 }
 
 /// The longest window that holds nothing from before `passed`: an origin counts by minutes up to an hour, and by hours
-/// beyond. `None`: it is too short to judge over.
-fn since_then(passed: Duration) -> Option<Duration> {
-    let fine = passed.saturating_sub(MINUTE);
-    match fine {
-        fine if fine < MINUTE => None,
-        fine if fine <= HOUR => Some(fine),
-        _ => Some(passed.saturating_sub(HOUR).max(HOUR)),
+/// beyond.
+fn since_then(passed: Duration) -> Duration {
+    match passed.saturating_sub(MINUTE) {
+        fine if fine <= HOUR => fine,
+        _ => passed.saturating_sub(HOUR).max(HOUR),
+    }
+}
+
+/// A time as people write it.
+pub(super) fn spoken(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds >= 3600 && seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
+        seconds if seconds >= 60 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
     }
 }
 
@@ -140,34 +155,70 @@ fn request(mode: Mode, window: Option<Duration>) -> ModeRequest {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    const NOW: &str = "2026-11-20T12:00:00Z";
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).expect("a time")
+    }
+
+    /// A host that is not ready for `kinds`, and what Cloudflare's edges last failed with, and when.
+    fn host(kinds: &[&str], failures: &[(&str, &str)]) -> HostDetail {
+        let shortfalls: Vec<Value> =
+            kinds.iter().map(|kind| json!({ "kind": kind, "name": null, "sentence": "" })).collect();
+        let failure = |(reason, at): &(&str, &str)| {
+            let example = json!({ "at": at, "client_address": "", "server_name": null, "certificate": null });
+            json!({
+                "host": "shop.example.com", "network": "cloudflare", "reason": reason, "handshakes": 1, "first": example,
+                "last": example, "cause": "", "next_step": "",
+            })
+        };
+        let network = json!({ "handshakes": 0, "verified": 0, "requests": 0, "by_reason": {} });
+        let detail = json!({
+            "name": "shop.example.com", "names": ["shop.example.com"], "mode": "observe", "trust": null,
+            "certificate_not_after": null, "upstream": [], "source": null, "confirm_by": null,
+            "readiness": { "ready": false, "shortfalls": shortfalls, "notices": [] },
+            "evidence": {
+                "window_seconds": 86_400, "cloudflare": network, "elsewhere": network, "edge_addresses": 0,
+                "last_verified": null,
+            },
+            "last_hour": [], "last_week": [], "by_name": {}, "certificates": [],
+            "failures": failures.iter().map(failure).collect::<Vec<_>>(), "outsiders": [],
+        });
+        serde_json::from_value(detail).expect("a host")
+    }
 
     #[test]
     fn a_window_holds_nothing_from_before_the_change() {
         let minutes = Duration::from_mins;
-        for (passed, window) in [
-            (0, None),
-            (1, None),
-            (2, Some(1)),
-            (30, Some(29)),
-            (61, Some(60)),
-            (62, Some(60)),
-            (119, Some(60)),
-            (180, Some(120)),
-        ] {
-            assert_eq!(since_then(minutes(passed)), window.map(minutes), "{passed}");
+        for (passed, window) in [(0, 0), (1, 0), (30, 29), (61, 60), (62, 60), (119, 60), (180, 120)] {
+            assert_eq!(since_then(minutes(passed)), minutes(window), "{passed}");
         }
     }
 
     #[test]
-    fn edges_may_change_over_for_a_while_and_no_longer() {
-        let begun = Timestamp::from_seconds(1_800_000_000);
-        let minutes = Duration::from_mins;
-        let over = |passed| windows(minutes(5), Some(begun), begun.after(minutes(passed)));
-        assert_eq!(over(1), Vec::<Duration>::new());
-        assert_eq!(over(6), [minutes(5)]);
-        assert_eq!(over(11), [minutes(10), minutes(5)]);
-        assert_eq!(over(1440), [minutes(1380), minutes(1375)], "what fails later is not overlooked");
-        assert_eq!(windows(minutes(5), None, begun), Vec::<Duration>::new());
+    fn only_what_failed_before_the_edges_changed_over_is_left_out() {
+        let (before, after) = ("2026-11-20T11:29:59Z", "2026-11-20T11:30:00Z");
+        let settled = Some(at("2026-11-20T11:30:00Z"));
+        let half_an_hour = Some(Duration::from_mins(29));
+        for (host, settled, expected) in [
+            (host(&["failing"], &[("no_certificate", before)]), settled, half_an_hour),
+            (host(&["failing"], &[("no_certificate", after)]), settled, None),
+            (host(&["failing"], &[("no_certificate", before), ("unknown_issuer", NOW)]), settled, None),
+            (host(&["failing"], &[("no_certificate", before), ("client_eof", NOW)]), settled, half_an_hour),
+            (host(&["failing", "too_few_handshakes"], &[("no_certificate", before)]), settled, None),
+            (host(&["failing"], &[("no_certificate", before)]), None, None),
+            (host(&["failing"], &[("no_certificate", before)]), Some(at("2026-11-20T09:00:00Z")), None),
+            (
+                host(&["failing"], &[("no_certificate", "2026-11-20T08:00:00Z")]),
+                Some(at("2026-11-20T09:00:00Z")),
+                Some(HOUR + HOUR),
+            ),
+        ] {
+            assert_eq!(since_settled(&host, settled, at(NOW)), expected, "{:#?}", host.failures);
+        }
     }
 }

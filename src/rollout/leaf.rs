@@ -3,7 +3,6 @@
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::pki::key;
 use crate::secret::Secret;
 use crate::x509::{CertificateSummary, Fingerprint};
 
@@ -49,11 +48,6 @@ impl Leaf {
             certificate,
             key,
         })
-    }
-
-    /// Whether the key is there, and the certificate's own: nothing can be done with it otherwise.
-    pub fn has_its_key(&self) -> bool {
-        self.summary.fields.as_ref().is_some_and(|fields| key::check(&self.key, &fields.spki).is_ok())
     }
 
     /// By which it is recognised everywhere.

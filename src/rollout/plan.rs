@@ -1,9 +1,11 @@
 //! From what is wanted and what is to steps. Nothing is asked and nothing is changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::associations::is_of;
 use super::desired::Desired;
+use super::enforce::{MIN_WINDOW, spoken};
 use super::observed::{Observed, ObservedHostname};
 use super::seen::Sought;
 use super::step::{Level, Step, StepName, StepState};
@@ -209,6 +211,10 @@ impl<'a> Plan<'a> {
     fn seen(&self, hostname: &Hostname, observed: &ObservedHostname) -> Option<Step> {
         let sought = self.sought();
         let sighting = observed.host.as_ref().and_then(|host| host.sighting(sought, self.done.since(hostname)));
+        // The origin counts by the names in its configuration.
+        let wildcard =
+            observed.host.as_ref().map(|host| host.configured.as_str()).filter(|name| name.starts_with("*."));
+        let with_siblings = wildcard.map(|name| format!(" for some name of {name}")).unwrap_or_default();
         let what = match sought {
             Sought::Certificate(sha256) => format!("certificate {}", short(sha256)),
             Sought::Verified => "a certificate that verifies".to_owned(),
@@ -217,7 +223,7 @@ impl<'a> Plan<'a> {
             name: StepName::Seen,
             subject: hostname.to_string(),
             is: match &sighting {
-                Some(sighting) => format!("seen from Cloudflare, last at {}", sighting.seen.last_seen),
+                Some(sighting) => format!("seen from Cloudflare{with_siblings}, last at {}", sighting.seen.last_seen),
                 None => format!("{what} has not been seen from Cloudflare"),
             },
             will_be: format!("{what} seen from Cloudflare"),
@@ -231,7 +237,7 @@ impl<'a> Plan<'a> {
 
     fn enforce(&self, hostname: &Hostname, observed: &ObservedHostname) -> Option<Step> {
         let host = self.first_of_its_host(hostname, observed)?;
-        let others: Vec<_> = host.names.iter().filter(|name| !self.is_wanted(name)).map(String::as_str).collect();
+        let others: Vec<_> = observed.host.iter().flat_map(|host| host.others(&self.desired.hostnames)).collect();
         let also = match others.is_empty() {
             true => String::new(),
             false => format!("; with it {}, which the origin has in one host with it", others.join(", ")),
@@ -244,15 +250,27 @@ impl<'a> Plan<'a> {
                 true => Mode::Enforce.label().to_owned(),
                 false => "as it is".to_owned(),
             },
-            why: format!(
-                "whoever does not show the certificate is refused, once the evidence says that it is ready{also}"
-            ),
+            why: format!("whoever does not show the certificate is refused, once {}{also}", self.evidence(host)),
             state: match (host.mode, self.desired.enforce) {
                 (Mode::Enforce, _) => StepState::Done,
                 (Mode::Off | Mode::Observe, true) => StepState::Todo,
                 (Mode::Off | Mode::Observe, false) => StepState::LeftOut,
             },
         })
+    }
+
+    /// Over which time readiness is judged.
+    fn evidence(&self, host: &HostReport) -> String {
+        let own = Duration::from_secs(host.evidence.window_seconds);
+        let window = spoken(self.desired.window.unwrap_or(own));
+        let shorter = match self.desired.window.is_none() && own > MIN_WINDOW {
+            true => format!(
+                " (or, if nothing failed but before the edges changed over, the time since then: {} at least)",
+                spoken(MIN_WINDOW)
+            ),
+            false => String::new(),
+        };
+        format!("the evidence of the last {window}{shorter} says that it is ready")
     }
 
     fn prove(&self, hostname: &Hostname, observed: &ObservedHostname) -> Option<Step> {
@@ -287,13 +305,6 @@ impl<'a> Plan<'a> {
             Level::Zone => self.zone_level().is_some_and(is_done),
             Level::Hostname => self.associate(hostname, observed).is_some_and(is_done),
         }
-    }
-
-    fn is_wanted(&self, name: &str) -> bool {
-        self.observed
-            .hostnames
-            .values()
-            .any(|observed| observed.host.as_ref().is_some_and(|host| host.configured == name))
     }
 
     /// The origin's host of `hostname`, told once for all hostnames that are in it: they change together.

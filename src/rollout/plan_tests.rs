@@ -227,6 +227,16 @@ fn hostnames_of_one_host_are_observed_and_enforced_together() {
 }
 
 #[test]
+fn a_wildcard_that_is_enforced_with_a_hostname_is_told() {
+    let mut observed = observed();
+    observed.hostnames.get_mut(SHOP).expect("a hostname").host =
+        Some(host("*.example.com", &["*.example.com"], "observe", None));
+    let steps = steps(&desired(), &observed, &Done::default());
+    let enforce = steps.iter().find(|step| step.name == StepName::Enforce && step.subject == SHOP).expect("a step");
+    assert!(enforce.why.contains("with it *.example.com"), "{}", enforce.why);
+}
+
+#[test]
 fn the_other_levels_have_their_own_switch_and_no_association() {
     let zone = told(&Desired { level: Level::Zone, ..desired() }, &observed(), &Done::default());
     assert!(zone.contains(&"zone_level example.com: todo".to_owned()), "{zone:#?}");

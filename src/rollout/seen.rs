@@ -60,6 +60,13 @@ impl Host {
         Ok(None)
     }
 
+    /// What else is enforced with those of `wanted`: further names of the same host, and a wildcard, which takes in names
+    /// that nobody can list. Its evidence is one for all of them.
+    pub fn others<'a>(&'a self, wanted: &'a [Hostname]) -> impl Iterator<Item = &'a str> {
+        let is_wanted = |name: &str| wanted.iter().any(|hostname| hostname.as_str() == name);
+        self.detail.host.names.iter().map(String::as_str).filter(move |name| !is_wanted(name))
+    }
+
     /// The latest sighting of `sought` from Cloudflare for this name, at `since` or later.
     pub fn sighting(&self, sought: Sought, since: Option<Timestamp>) -> Option<Sighting> {
         self.sightings()

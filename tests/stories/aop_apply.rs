@@ -7,7 +7,7 @@ use originlock::rollout::apply::Outcome;
 use originlock::rollout::error::RolloutError;
 use originlock::rollout::step::{Level, Step, StepName, StepState};
 
-use crate::cloudflare::{self, Fault, Token};
+use crate::cloudflare::{self, Edge, Fault, Token};
 use crate::support::HostSetup;
 use crate::support::aop::{Aop, SHOP, WWW, ZONE, cloudflare, origin, zone};
 
@@ -36,6 +36,7 @@ fn hostnames_go_from_nothing_to_enforced_and_a_second_run_writes_nothing() {
         "PATCH /zones/ZONE/settings/tls_client_auth",
     ];
     assert_eq!(lines, expected);
+    assert_eq!(aop.failures(), Vec::<String>::new(), "nobody was turned away on the way");
     arrived(&aop.apply(&aop.desired()).expect("it begins"));
     assert_eq!(aop.fake.writes().len(), expected.len(), "a second run writes nothing");
 }
@@ -138,6 +139,40 @@ fn the_zones_own_certificate_and_the_shared_one_go_the_same_way() {
     (desired.level, desired.leaf) = (Level::Global, None);
     arrived(&aop.apply(&desired).expect("it begins"));
     assert_eq!((aop.mode(SHOP), aop.fake.writes().len()), (Mode::Enforce, 1), "the setting alone");
+}
+
+#[test]
+fn a_connection_from_before_ends_when_its_host_enforces_and_the_next_one_is_let_in() {
+    let aop = Aop::new();
+    let kept = Edge::of(&aop.fake, aop.world.address()).from("127.0.1.9").requests_per_connection(1000).start();
+    let before = kept.request(SHOP);
+    assert_eq!((before.status(), before.is_fresh, before.presented), (Some(200), true, None), "{before:?}");
+    let aop = aop.visited();
+    arrived(&aop.apply(&aop.desired()).expect("it begins"));
+    let next = kept.request(SHOP);
+    assert_eq!((next.status(), next.is_fresh), (Some(421), false), "it carries no certificate: {next:?}");
+    let after = kept.request(SHOP);
+    assert_eq!((after.status(), after.is_fresh), (Some(200), true), "{after:?}");
+    assert_eq!(after.presented, Some(aop.sha256()));
+}
+
+#[test]
+fn what_verified_before_the_shared_certificate_was_switched_on_counts_for_nothing() {
+    let origin = origin().ca("shared", cloudflare::shared_ca_pem());
+    let origin = origin.host(HostSetup::new(SHOP).observe("shared")).host(HostSetup::new(WWW).observe("shared"));
+    let aop = Aop::with(origin.start(), cloudflare().zone(zone().tls_client_auth(true)).start());
+    for name in [SHOP, WWW] {
+        let visit = aop.edge.request(name);
+        assert!(visit.status() == Some(200) && visit.presented.is_some(), "{visit:?}");
+    }
+    let id = originlock::cloudflare::ZoneId(zone().id());
+    aop.api().set_tls_client_auth(&id, false).expect("switched off");
+    aop.world.clock.advance(Duration::from_mins(1));
+    let mut desired = aop.desired();
+    (desired.level, desired.leaf) = (Level::Global, None);
+    let outcome = aop.apply_for(&desired, Duration::from_secs(1)).expect("it begins");
+    let is_seen = |error: &RolloutError| matches!(error, RolloutError::TimedOut { step: StepName::Seen, .. });
+    assert!(outcome.errors.len() == 2 && outcome.errors.iter().all(is_seen), "{outcome:#?}");
 }
 
 #[test]

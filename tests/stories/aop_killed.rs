@@ -27,7 +27,7 @@ pub fn aop(fake: Fake) -> Aop {
 
 pub fn start(aop: &Aop) -> Child {
     let files = aop.leaf_files();
-    let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "0s"];
+    let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "1m"];
     // Nobody reads what it says, and it may not wait for that.
     aop.program("apply", &words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
@@ -40,7 +40,7 @@ pub fn kill(mut child: Child) {
 
 #[track_caller]
 pub fn arrives(case: &str, aop: &Aop) {
-    let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "0s"]);
+    let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]);
     assert_eq!(ran.code, 0, "{case}: {ran:#?}");
     assert_eq!((aop.mode(SHOP), aop.mode(WWW)), (Mode::Enforce, Mode::Enforce), "{case}");
     let (certificates, shown) = aop.fake.set(|state| {
@@ -107,7 +107,7 @@ fn it_outlasts_a_restart_of_the_origin() {
     let origin = origin.host(HostSetup::new(SHOP).observe("ours")).host(HostSetup::new(WWW).observe("ours"));
     let mut aop = Aop::with(origin.start(), cloudflare().zone(zone()).start());
     let files = aop.leaf_files();
-    let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "0s"];
+    let words = ["--certificate", &files[0], "--key", &files[1], "--yes", "--settle", "1m"];
     let mut child = aop.program("apply", &words).spawn().expect("the program starts");
     let mut said = BufReader::new(child.stderr.take().expect("its standard error")).lines();
     let mut says = |word: &str| said.any(|line| line.is_ok_and(|line| line.contains(word)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use originlock::hostname::Hostname;
 use originlock::pki::{Issued, KeyType, LeafOptions, Purpose, self_signed};
-use originlock::rollout::desired::Desired;
+use originlock::rollout::desired::{Desired, Force};
 use originlock::rollout::leaf::Leaf;
 use originlock::rollout::preflight::CHECKS;
 use originlock::rollout::step::{Check, CheckVerdict, Level, StepName};
@@ -140,9 +140,9 @@ fn a_token_that_is_over_is_told_from_one_that_lacks_something() {
 fn what_is_there_already_is_shown_and_not_replaced_unasked() {
     let theirs = leaf();
     let aop = with(cloudflare().zone(zone().certificate(&theirs).associated(SHOP, 0, true).tls_client_auth(true)));
-    refuses("another certificate", &aop, &["levels"], "`originlock aop rotate shop.example.com`");
+    refuses("another certificate", &aop, &["replaces"], "`originlock aop rotate shop.example.com`");
     let preflight = aop.preflight(&aop.desired(), None);
-    let levels = preflight.checks.iter().find(|check| check.name == "levels").expect("a check");
+    let levels = preflight.checks.iter().find(|check| check.name == "replaces").expect("a check");
     assert!(levels.found.contains("zone: off; global: on"), "side by side: {levels:?}");
     let mut desired = aop.desired();
     desired.replace = true;
@@ -163,7 +163,27 @@ fn an_origin_that_does_not_know_the_name_or_the_ca_is_in_the_way() {
     refuses("no CA at all", &Aop::with(off.start(), fake()), &["origin"], "cannot be observed");
     let wild = origin().host(HostSetup::new("*.example.com").observe("ours"));
     let aop = Aop::with(wild.start(), fake());
-    assert!(aop.preflight(&aop.desired(), None).is_passed(), "a wildcard takes both in");
+    let desired = Desired { enforce: false, ..aop.desired() };
+    assert!(aop.preflight(&desired, None).is_passed(), "a wildcard takes both in");
+}
+
+#[test]
+fn names_that_enforcing_reaches_and_nobody_named_are_in_the_way() {
+    let fake = || cloudflare().zone(zone()).start();
+    let wild = origin().host(HostSetup::new("*.example.com").observe("ours"));
+    let aop = Aop::with(wild.start(), fake());
+    refuses("a wildcard", &aop, &["other_names"], "reaches *.example.com as well");
+    let preflight = aop.preflight(&aop.desired(), None);
+    let told = preflight.checks.iter().filter(|check| check.name == "other_names").count();
+    assert_eq!(told, 1, "once for each host");
+    let several = origin().host(HostSetup::new(SHOP).also(WWW).also("old.example.com").observe("ours"));
+    refuses("several names", &Aop::with(several.start(), fake()), &["other_names"], "reaches old.example.com as well");
+    let named = origin().host(HostSetup::new(SHOP).also(WWW).observe("ours"));
+    let aop = Aop::with(named.start(), fake());
+    assert!(aop.preflight(&aop.desired(), None).is_passed(), "all of them are named");
+    let enforced = origin().host(HostSetup::new("*.example.com").enforce("ours"));
+    let aop = Aop::with(enforced.start(), fake());
+    assert!(aop.preflight(&aop.desired(), None).is_passed(), "nothing changes for the others");
 }
 
 #[test]
@@ -196,7 +216,10 @@ fn a_certificate_that_cannot_work_goes_nowhere() {
         ("a weak key", (weak, Secret::new(weak_key.into_bytes())), "has 1024 bits"),
     ] {
         let (names, told) = failed(&look(leaf).checks);
-        assert!(names.contains(&"certificate") && told.contains(says), "{what}: {names:?}: {told}");
+        assert!(
+            names.iter().any(|name| name.starts_with("certificate")) && told.contains(says),
+            "{what}: {names:?}: {told}"
+        );
     }
     let unproven = LeafOptions { key_type: KeyType::Ed25519, ..client() };
     for (what, leaf, says) in [
@@ -204,7 +227,7 @@ fn a_certificate_that_cannot_work_goes_nowhere() {
         ("unproven", of(&unproven), "whether Cloudflare takes that is not known"),
     ] {
         let preflight = look(leaf);
-        let check = preflight.checks.iter().find(|check| check.name == "certificate").expect("a check");
+        let check = preflight.checks.iter().find(|check| check.name.starts_with("certificate_")).expect("a check");
         assert_eq!(check.verdict, CheckVerdict::Warning, "{what}: {check:?}");
         assert!(check.found.contains(says) && preflight.is_passed(), "{what}: {check:?}");
     }
@@ -215,17 +238,40 @@ fn a_certificate_that_cannot_work_goes_nowhere() {
 fn a_check_is_overruled_by_its_name_and_no_other_is() {
     let aop = with(cloudflare().zone(zone().ssl("flexible").rule("true", "off", true)));
     let mut desired = aop.desired();
-    desired.force = vec!["ssl_mode".to_owned()];
+    desired.force = vec![Force::parse("ssl_mode")];
     assert_eq!(failed(&aop.preflight(&desired, None).checks).0, ["config_rules"]);
-    desired.force.push("config_rules".to_owned());
+    desired.force.push(Force::parse("config_rules=example.com"));
     let preflight = aop.preflight(&desired, None);
     assert!(preflight.is_passed());
     let forced = preflight.checks.iter().filter(|check| check.verdict == CheckVerdict::Forced).count();
     assert_eq!(forced, 2);
     // What is not there cannot be forced.
     desired.hostnames = vec![Hostname::parse("shop.example.net").expect("a hostname")];
-    desired.force = CHECKS.iter().map(|&check| check.to_owned()).collect();
+    desired.force = CHECKS.iter().map(|check| Force::parse(check)).collect();
     assert!(!aop.preflight(&desired, Some("example.net")).is_passed());
+}
+
+#[test]
+fn a_word_overrules_one_subject_and_no_other() {
+    let grey = Zone::new(ZONE).dns_only(SHOP, "127.0.0.1").dns_only(WWW, "127.0.0.1");
+    let aop = with(cloudflare().zone(grey));
+    let mut desired = aop.desired();
+    desired.force = vec![Force::parse("dns")];
+    assert!(!aop.preflight(&desired, None).is_passed(), "which of the two is meant has to be said");
+    desired.force = vec![Force::parse("dns=shop.example.com")];
+    let (_, told) = failed(&aop.preflight(&desired, None).checks);
+    assert!(told.contains(WWW) && !told.contains(SHOP), "{told}");
+    desired.force.push(Force::parse("dns=www.example.com"));
+    assert!(aop.preflight(&desired, None).is_passed());
+}
+
+#[test]
+fn what_cloudflare_refuses_for_sure_is_not_overruled() {
+    let aop = with(cloudflare().zone(zone()));
+    let mut desired = aop.desired();
+    desired.leaf = Some(Leaf::from_pem(leaf().certificate_pem.as_bytes(), leaf().key_pem).expect("a certificate"));
+    desired.force = CHECKS.iter().map(|check| Force::parse(check)).collect();
+    assert_eq!(failed(&aop.preflight(&desired, None).checks).0, ["certificate"], "another's key");
 }
 
 #[test]
@@ -233,7 +279,9 @@ fn the_zones_own_certificate_is_not_replaced_unasked() {
     let aop = with(cloudflare().zone(Zone { zone_switch: true, ..zone().zone_certificate(&leaf()) }));
     let mut desired = Desired { level: Level::Zone, ..aop.desired() };
     let (names, told) = failed(&aop.preflight(&desired, None).checks);
-    assert!(names == ["levels"] && told.contains("takes its place on all hostnames"), "{names:?}: {told}");
+    assert!(names == ["replaces"] && told.contains("takes its place on all hostnames"), "{names:?}: {told}");
+    desired.force = vec![Force::parse("levels"), Force::parse("replaces")];
+    assert!(!aop.preflight(&desired, None).is_passed(), "only --replace replaces");
     desired.replace = true;
     assert!(aop.preflight(&desired, None).is_passed());
     let aop = with(cloudflare().zone(zone().certificate(&leaf()).associated(SHOP, 0, true)));

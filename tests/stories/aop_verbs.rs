@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use crate::cloudflare::Token;
 use crate::support::HostSetup;
-use crate::support::aop::{Aop, SHOP, WWW, cloudflare, origin, zone};
+use crate::support::aop::{Aop, SHOP, WWW, cloudflare, leaf, origin, zone};
 use crate::support::certificates::around;
+use crate::support::program::finish;
 
 const CERTIFICATES: &str = "/zones/*/origin_tls_client_auth/hostnames/certificates";
 
@@ -32,7 +33,7 @@ fn in_order(text: &str, words: &[&str]) {
 #[test]
 fn one_command_takes_hostnames_from_nothing_to_enforced_visibly() {
     let aop = Aop::new().visited();
-    let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "0s"]);
+    let ran = aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]);
     let stderr = ran.stderr.clone();
     let said = ran.expect(0);
     in_order(
@@ -141,8 +142,13 @@ fn a_program_gets_one_document_and_the_exit_code_says_how_it_ended() {
     let report = json(&aop.run_with_leaf("apply", &["--yes", "-o", "json", "--wait", "1s"]).expect(3));
     assert_eq!((report["ended"].as_str(), aop.mode(SHOP)), (Some("not_ready"), Mode::Observe));
     assert!(report["errors"][0].as_str().is_some_and(|error| error.contains("the same command goes on")), "{report:#}");
+    let open: Vec<_> =
+        report["steps"].as_array().expect("steps").iter().filter(|step| step["state"] != "done").collect();
+    let late = |step: &&&Value| ["seen", "enforce", "prove"].iter().any(|name| step["name"] == *name);
+    assert_eq!((open.len(), open.iter().filter(late).count()), (6, 6), "all else is done: {report:#}");
+    assert_eq!(aop.fake.writes().len(), 4, "{:?}", aop.fake.writes());
     let aop = aop.visited();
-    let report = json(&aop.run_with_leaf("apply", &["--yes", "-o", "json", "--settle", "0s"]).expect(0));
+    let report = json(&aop.run_with_leaf("apply", &["--yes", "-o", "json", "--settle", "1m"]).expect(0));
     assert_eq!((report["ended"].as_str(), report["errors"].as_array().map(Vec::len)), (Some("done"), Some(0)));
     assert!(report["steps"].as_array().expect("steps").iter().all(|step| step["state"] == "done"), "{report:#}");
 }
@@ -167,12 +173,23 @@ fn what_cloudflare_refuses_is_told_with_what_it_means_and_what_to_do() {
 #[test]
 fn without_enforcing_the_walk_ends_before_that_and_goes_on_later() {
     let aop = Aop::new().visited();
-    let said = aop.run_with_leaf("apply", &["--yes", "--no-enforce", "--settle", "0s"]).expect(0);
+    let said = aop.run_with_leaf("apply", &["--yes", "--no-enforce", "--settle", "1m"]).expect(0);
     assert!(said.contains("shown the certificate, and not enforced"), "{said}");
     assert_eq!(aop.mode(SHOP), Mode::Observe);
     let writes = aop.fake.writes();
-    aop.run_with_leaf("apply", &["--yes", "--settle", "0s"]).expect(0);
+    aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]).expect(0);
     assert_eq!((aop.mode(SHOP), aop.fake.writes()), (Mode::Enforce, writes));
+    let said = aop.run_with_leaf("apply", &["--yes", "--no-enforce"]).expect(0);
+    assert!(said.contains("www.example.com enforced:"), "it enforces still: {said}");
+}
+
+#[test]
+fn a_faster_clock_is_for_servers_on_this_machine() {
+    let aop = Aop::new();
+    let files = aop.leaf_files();
+    let words = ["--certificate", &files[0], "--key", &files[1]];
+    let ran = finish(aop.program_at("https://api.example.net", "plan", &words).spawn().expect("the program starts"));
+    assert!(ran.code == 1 && ran.stderr.contains("--api-second is for servers on this machine"), "{ran:?}");
 }
 
 #[test]
@@ -188,15 +205,48 @@ fn a_certificate_can_be_made_on_the_way_and_is_the_same_the_next_time() {
     let words = ["--issue", "--ca-certificate", &files[0], "--ca-key", &files[1], "--out", &files[2]];
     aop.run("plan", &words).expect(0);
     assert_eq!(fs::read_dir(aop.path("out")).expect("a folder").count(), 0, "a plan writes nothing");
+    // A run that was killed between the two files left a key, which the next one takes up.
+    let key = aop.path("out").join("origin-pull-shop.example.com.key");
+    let left = leaf().key_pem;
+    fs::write(&key, left.expose()).expect("a file");
     for _ in 0..2 {
-        aop.run("apply", &[&words[..], &["--yes", "--settle", "0s"]].concat()).expect(0);
+        aop.run("apply", &[&words[..], &["--yes", "--settle", "1m"]].concat()).expect(0);
         assert_eq!(aop.fake.count("POST", CERTIFICATES), 1);
     }
     let mut made: Vec<_> =
         fs::read_dir(aop.path("out")).expect("a folder").map(|file| file.expect("a file").file_name()).collect();
     made.sort();
     assert_eq!(made, ["origin-pull-shop.example.com.key", "origin-pull-shop.example.com.pem"]);
+    assert_eq!(fs::read(&key).expect("a file"), left.expose());
     assert_eq!(aop.mode(SHOP), Mode::Enforce);
+}
+
+#[test]
+fn a_wildcard_is_enforced_only_if_the_operator_says_so() {
+    let origin = origin().host(HostSetup::new("*.example.com").observe("ours"));
+    let aop = Aop::with(origin.start(), cloudflare().zone(zone()).start()).visited();
+    let said = aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]).expect(1);
+    in_order(
+        &said,
+        &["✗ other_names", "*.example.com", "with it *.example.com", "--force other_names=shop.example.com"],
+    );
+    assert_eq!((aop.mode("*.example.com"), aop.fake.writes()), (Mode::Observe, Vec::new()));
+    let words = ["--yes", "--settle", "1m", "--force", "other_names=shop.example.com"];
+    aop.run_with_leaf("apply", &words).expect(0);
+    assert_eq!(aop.mode("*.example.com"), Mode::Enforce);
+}
+
+#[test]
+fn where_another_user_set_it_up_both_ways_say_that_nothing_is_remembered() {
+    let aop = Aop::new().visited();
+    aop.run_with_leaf("apply", &["--yes", "--settle", "1m"]).expect(0);
+    let remembers = aop.run_with_leaf("plan", &[]).expect(0);
+    assert!(!remembers.contains("nothing is remembered"), "{remembers}");
+    fs::remove_dir_all(aop.path("state")).expect("a folder");
+    let said = aop.run_with_leaf("plan", &[]).expect(0);
+    in_order(&said, &["! levels", "nothing is remembered here of what was before", "--state FOLDER"]);
+    let said = aop.run("rollback", &["--dry-run"]).expect(0);
+    in_order(&said, &["void shop.example.com", "nothing is remembered here of what was before", "--state FOLDER"]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::rollout::context::Context;
 use crate::rollout::error::RolloutError;
 use crate::rollout::journal::Journal;
 use crate::rollout::patience::Patience;
-use crate::rollout::step::StepName;
+use crate::rollout::step::{Step, StepName, StepState};
 use crate::telemetry::escape::harmless;
 
 const EXAMPLE: &str = "\
@@ -160,7 +160,7 @@ fn finish(output: OutputFormat, before: &Before, outcome: Outcome) -> anyhow::Re
             let names: Vec<_> = before.desired.hostnames.iter().map(ToString::to_string).collect();
             if errors.is_empty() {
                 let proves = before.desired.level.proves();
-                let done = if before.desired.enforce { "enforced" } else { "shown the certificate, and not enforced" };
+                let done = done(&outcome.steps);
                 let sentence = format!("{} {done}: an admitted handshake proves {proves}", names.join(", "));
                 print!("{} {}", paper.paint(GREEN, "✓"), paper.paragraph("", &sentence));
             }
@@ -174,6 +174,16 @@ fn finish(output: OutputFormat, before: &Before, outcome: Outcome) -> anyhow::Re
         }
     }
     Ok(came_to)
+}
+
+/// By what is, not by what was asked for: a host that enforced before does so still.
+fn done(steps: &[Step]) -> &'static str {
+    let of = |state| steps.iter().any(|step| step.name == StepName::Enforce && step.state == state);
+    match (of(StepState::LeftOut), of(StepState::Done)) {
+        (false, _) => "enforced",
+        (true, false) => "shown the certificate, and not enforced",
+        (true, true) => "shown the certificate, and not all of them enforced",
+    }
 }
 
 /// The worst that happened.

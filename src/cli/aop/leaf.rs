@@ -9,7 +9,7 @@ use super::private;
 use crate::cli::again::Options;
 use crate::clock::Timestamp;
 use crate::hostname::Hostname;
-use crate::pki::files::write_pair;
+use crate::pki::files::{write_beside_key, write_pair};
 use crate::pki::{Ca, Issued, LeafOptions, Validity};
 use crate::rollout::leaf::Leaf;
 use crate::secret::Secret;
@@ -61,7 +61,10 @@ impl Found {
     /// Writes what was made, so that a further run finds it. Says what was written.
     pub(super) fn keep(&self) -> anyhow::Result<Option<String>> {
         let Some((certificate, key, issued)) = &self.unwritten else { return Ok(None) };
-        write_pair(certificate, key, issued)?;
+        match key.exists() {
+            true => write_beside_key(certificate, issued)?,
+            false => write_pair(certificate, key, issued)?,
+        }
         Ok(Some(format!("issued {}, key {} (mode 0600)", certificate.display(), key.display())))
     }
 }
@@ -85,30 +88,59 @@ impl LeafArguments {
     }
 
     /// `None`: no certificate was named, and none is to be made.
-    pub(super) fn find(&self, hostname: &Hostname, now: Timestamp) -> anyhow::Result<Option<Found>> {
+    pub(super) fn find(&self, hostnames: &[Hostname], now: Timestamp) -> anyhow::Result<Option<Found>> {
         if let Some((certificate, key)) = self.certificate.as_ref().zip(self.key.as_ref()) {
             return Ok(Some(Found { leaf: read_pair(certificate, key)?, unwritten: None }));
         }
         let Some((ca, ca_key)) = self.ca_certificate.as_ref().zip(self.ca_key.as_ref()).filter(|_| self.issue) else {
             return Ok(None);
         };
-        let [certificate, key] = ["pem", "key"].map(|end| self.out.join(format!("origin-pull-{hostname}.{end}")));
+        let Some(hostname) = self.named_after(hostnames) else { return Ok(None) };
+        let [certificate, key] = self.files(hostname);
         match (certificate.exists(), key.exists()) {
             (true, true) => Ok(Some(Found { leaf: read_pair(&certificate, &key)?, unwritten: None })),
             (false, false) => {
-                let issued = self.issue(ca, ca_key, hostname, now)?;
+                let issued = self.issue(ca, ca_key, hostname, None, now)?;
                 let leaf = Leaf::from_pem(issued.certificate_pem.as_bytes(), issued.key_pem.clone())?;
                 Ok(Some(Found { leaf, unwritten: Some((certificate, key, issued)) }))
             }
-            (true, false) | (false, true) => bail!(
-                "of {} and {} only one is there; bring the other back, or move it away",
+            // Somebody was interrupted between the two.
+            (false, true) => {
+                let existing = Secret::new(read(&key)?);
+                let issued = self.issue(ca, ca_key, hostname, Some(&existing), now);
+                let issued = issued.with_context(|| key.display().to_string())?;
+                let leaf = Leaf::from_pem(issued.certificate_pem.as_bytes(), existing)?;
+                Ok(Some(Found { leaf, unwritten: Some((certificate, key, issued)) }))
+            }
+            (true, false) => bail!(
+                "{} is there, and its key {} is not; bring that back, or move the certificate away",
                 certificate.display(),
                 key.display()
             ),
         }
     }
 
-    fn issue(&self, ca: &Path, ca_key: &Path, hostname: &Hostname, now: Timestamp) -> anyhow::Result<Issued> {
+    fn files(&self, hostname: &Hostname) -> [PathBuf; 2] {
+        ["pem", "key"].map(|end| self.out.join(format!("origin-pull-{hostname}.{end}")))
+    }
+
+    /// Whichever order the hostnames come in, the files are the same: those that are there, or else of the first by name.
+    fn named_after<'a>(&self, hostnames: &'a [Hostname]) -> Option<&'a Hostname> {
+        let mut sorted: Vec<_> = hostnames.iter().collect();
+        sorted.sort();
+        let there = sorted.iter().find(|hostname| self.files(hostname).iter().any(|file| file.exists()));
+        there.or(sorted.first()).copied()
+    }
+
+    /// `key`: one that is there; or else a fresh one.
+    fn issue(
+        &self,
+        ca: &Path,
+        ca_key: &Path,
+        hostname: &Hostname,
+        key: Option<&Secret>,
+        now: Timestamp,
+    ) -> anyhow::Result<Issued> {
         private::warn_if_open(ca_key);
         let loaded = Ca::load(&read(ca)?, &Secret::new(read(ca_key)?))
             .with_context(|| format!("CA {} with key {}", ca.display(), ca_key.display()))?;
@@ -119,7 +151,11 @@ impl LeafArguments {
         let name = format!("origin pull {hostname}");
         // RFC 5280, appendix A.1: a common name has 64 characters at most.
         let name: String = name.chars().take(64).collect();
-        Ok(loaded.issue(&LeafOptions::client(&name, validity))?)
+        let options = LeafOptions::client(&name, validity);
+        Ok(match key {
+            Some(key) => loaded.issue_for(key, &options)?,
+            None => loaded.issue(&options)?,
+        })
     }
 }
 

@@ -23,7 +23,7 @@ mod whom;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use super::again::{Again, Options};
@@ -161,6 +161,10 @@ impl ApiArguments {
     fn cloudflare(&self, token: Option<&Secret>) -> anyhow::Result<Cloudflare> {
         let endpoint = Endpoint::parse(&self.api).context("--api is no address")?;
         let files = TlsFiles { ca: self.api_ca.clone(), client: None };
+        // At Cloudflare itself it would be a way around all waiting.
+        if self.api_second < 1.0 && !endpoint.is_here() {
+            bail!("--api-second is for servers on this machine; {} is none", self.api);
+        }
         let pace = Pace { second: Duration::from_secs_f64(self.api_second), ..Pace::default() };
         let cloudflare = Cloudflare::new(Client::new(endpoint, &files, token)?)?;
         Ok(cloudflare.with_pace(pace).with_notice(|wait| eprintln!("originlock: {wait}")))

@@ -20,7 +20,7 @@ use crate::rollout::error::RolloutError;
 use crate::rollout::journal::Journal;
 use crate::rollout::observed::{Observed, Sources};
 use crate::rollout::plan::{self, Done, short};
-use crate::rollout::preflight::{self, Preflight};
+use crate::rollout::preflight::{self, NEVER_FORCED, Preflight};
 use crate::rollout::step::{Check, Step};
 
 const EXAMPLE: &str = "\
@@ -159,31 +159,25 @@ impl Before {
         let mut text = paper.paint(BOLD, "In the way") + "\n";
         text += &render::lines(paper, &failed);
         text += "\n";
-        let mut words: Vec<_> =
-            failed.iter().filter(|check| self.can_be_forced(check)).map(|check| check.name).collect();
+        let mut words: Vec<_> = failed.iter().filter_map(|check| self.overruled(check)).collect();
         words.dedup();
-        text += &match words.is_empty() {
-            true => paper.paragraph("", "Nothing is changed before these checks hold."),
-            false => {
-                let words = words.join(", ");
-                let sentence = format!(
-                    "Nothing is changed before these checks hold. Of them these can be overruled, one by one, with \
-                     --force CHECK: {words}"
-                );
-                paper.paragraph("", &sentence)
-            }
+        let rest = match words.is_empty() {
+            true => String::new(),
+            false => format!(" Of them these can be overruled, one by one: {}", words.join(", ")),
         };
-        text
+        text + &paper.paragraph("", &format!("Nothing is changed before these checks hold.{rest}"))
     }
 
-    /// Whether anything could be done if nobody minded the check: not without a zone, a token or an origin.
-    fn can_be_forced(&self, check: &Check) -> bool {
+    /// What is written to go on all the same; `None`: nothing could be done even if nobody minded the check.
+    fn overruled(&self, check: &Check) -> Option<String> {
         match check.name {
-            "token" | "zone" => self.preflight.zone.is_some(),
+            "replaces" => Some(format!("--replace for {}", check.subject)),
+            name if NEVER_FORCED.contains(&name) => None,
+            "token" | "zone" if self.preflight.zone.is_none() => None,
             // Of an origin that does not answer, or does not have the hostname, nothing is known.
-            "origin" => false,
-            "certificate" => !self.desired.leaf.as_ref().is_some_and(|leaf| !leaf.has_its_key()),
-            _ => true,
+            "origin" => None,
+            name if check.subject.is_empty() => Some(format!("--force {name}")),
+            name => Some(format!("--force {name}={}", check.subject)),
         }
     }
 

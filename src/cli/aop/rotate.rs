@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
     let RotateArguments { way, .. } = arguments;
     let hostnames = hostnames(&arguments.hosts)?;
     let first = hostnames.first().context("no hostname is named")?;
-    let Some(found) = arguments.leaf.find(first, Clock::System.now())? else {
+    let Some(found) = arguments.leaf.find(std::slice::from_ref(first), Clock::System.now())? else {
         bail!(
             "which certificate takes the old one's place? Name it with --certificate FILE --key FILE, or have one made \
              with --issue --ca-certificate FILE --ca-key FILE --out FOLDER"

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ValueEnum;
 
 use super::CloudflareArguments;
@@ -15,8 +15,8 @@ use crate::cli::again::{Again, Options};
 use crate::cli::{OutputFormat, duration};
 use crate::clock::Timestamp;
 use crate::cloudflare::PostQuantum;
-use crate::rollout::desired::Desired;
-use crate::rollout::preflight::CHECKS;
+use crate::rollout::desired::{Desired, Force};
+use crate::rollout::preflight::{CHECKS, NEVER_FORCED};
 use crate::rollout::step::Level;
 
 /// What is wanted, of whom.
@@ -44,9 +44,9 @@ pub(super) struct WantedArguments {
     /// Replace another certificate at once, without the care of `originlock aop rotate`
     #[arg(long)]
     replace: bool,
-    /// Go on although this check fails; may be given several times
-    #[arg(long, value_name = "CHECK", value_parser = CHECKS)]
-    force: Vec<String>,
+    /// Go on although this check fails, for the hostname or zone that it is about; may be given several times
+    #[arg(long, value_name = "CHECK[=SUBJECT]", value_parser = force)]
+    force: Vec<Force>,
     /// Judge readiness over this time instead of the longer one that is configured: 30m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     window: Option<Duration>,
@@ -102,8 +102,7 @@ impl WantedArguments {
             LevelArgument::Hostname => Level::Hostname,
         };
         let hostnames = hostnames(&self.hosts)?;
-        let first = hostnames.first().context("no hostname is named")?;
-        let found = self.leaf.find(first, now)?;
+        let found = self.leaf.find(&hostnames, now)?;
         match (level, &found) {
             (Level::Global, Some(_)) => {
                 bail!("at --level global Cloudflare shows its own certificate; leave yours out")
@@ -124,12 +123,22 @@ impl WantedArguments {
             zone_setting: !self.skip_zone_setting,
             post_quantum: self.post_quantum.map(PostQuantum::from),
             enforce: !self.no_enforce,
-            replace: self.replace || self.force.iter().any(|word| word == "levels"),
+            replace: self.replace,
             window: self.window,
             origin_address: self.origin_address,
             force: self.force.clone(),
         };
         Ok((desired, found))
+    }
+}
+
+fn force(text: &str) -> Result<Force, String> {
+    let force = Force::parse(text);
+    let forceable: Vec<_> = CHECKS.into_iter().filter(|check| !NEVER_FORCED.contains(check)).collect();
+    match force.check.as_str() {
+        "replaces" => Err("--replace says so".to_owned()),
+        check if forceable.contains(&check) => Ok(force),
+        _ => Err(format!("choose one of {}", forceable.join(", "))),
     }
 }
 

@@ -10,6 +10,10 @@ use crate::rollout::step::{Check, Level};
 /// Certificates that Cloudflare keeps for one zone and level.
 const MAX_CERTIFICATES: usize = 10;
 
+const NOT_REMEMBERED: &str = "It shows this certificate already, and nothing is remembered here of what was before";
+const WHOSE: &str = "if another user or machine set it up, name its journal with --state FOLDER: without it the way back \
+                     voids the association instead of restoring what was";
+
 pub(super) fn look(asking: &Asking<'_>, zone: &Zone, readings: &Readings, entries: Option<&Entries>) -> Vec<Check> {
     let global = readings.tls_client_auth.as_ref().map_or("not known", |setting| setting.value.as_str());
     let of_zone = match readings.zone_level {
@@ -29,18 +33,20 @@ pub(super) fn look(asking: &Asking<'_>, zone: &Zone, readings: &Readings, entrie
         let levels = format!("hostname: {}; zone: {of_zone}; global: {global}", shown(association));
         let obstacle = match asking.desired.level {
             Level::Hostname => of_hostname(asking, readings, entries, hostname, association),
-            Level::Zone => of_lower_level(hostname, association, None),
-            Level::Global => of_lower_level(hostname, association, readings.zone_level.as_ref().ok().copied()),
+            Level::Zone => of_lower_level(hostname, association, None).map(|finding| ("levels", finding)),
+            Level::Global => of_lower_level(hostname, association, readings.zone_level.as_ref().ok().copied())
+                .map(|finding| ("levels", finding)),
         };
+        let (name, obstacle) = obstacle.map_or(("levels", None), |(name, finding)| (name, Some(finding)));
         let finding = match obstacle {
             None => Finding::holds(levels),
             Some(Finding { verdict, found, next_step }) => {
                 Finding { verdict, found: format!("{levels}. {found}"), next_step }
             }
         };
-        checks.push(finding.of("levels", hostname.as_str()));
+        checks.push(finding.of(name, hostname.as_str()));
     }
-    checks.extend(replaced(asking, readings).map(|finding| finding.of("levels", &zone.name)));
+    checks.extend(replaced(asking, readings).map(|finding| finding.of("replaces", &zone.name)));
     checks.extend(others(asking, readings).map(|finding| finding.of("levels", &zone.name)));
     checks.extend(room(asking, readings).map(|finding| finding.of("room", &zone.name)));
     checks
@@ -62,7 +68,7 @@ fn of_hostname(
     entries: Option<&Entries>,
     hostname: &Hostname,
     association: Option<&Association>,
-) -> Option<Finding> {
+) -> Option<(&'static str, Finding)> {
     let association = association.filter(|association| association.enabled == Some(true))?;
     let sha256 = asking.desired.leaf.as_ref()?.sha256();
     let listed = readings.certificates.as_ref().ok().into_iter().flatten();
@@ -71,18 +77,22 @@ fn of_hostname(
     let is_ours = association.sha256 == Some(sha256)
         || listed.chain(remembered).any(|id| association.cert_id.as_ref() == Some(id));
     if is_ours {
-        return None;
+        let remembers = entries.is_some_and(|entries| entries.before.contains_key(hostname.as_str()));
+        return (!remembers).then(|| ("levels", Finding::warns(NOT_REMEMBERED, WHOSE)));
     }
-    Some(match asking.desired.replace {
-        true => Finding::warns("Its certificate will be replaced at once", "nothing; --replace says so"),
-        false => Finding::fails(
-            "It shows another certificate",
-            format!(
-                "`originlock aop rotate {hostname}` replaces it without a gap; --replace does it at once, and whoever \
+    Some((
+        "replaces",
+        match asking.desired.replace {
+            true => Finding::warns("Its certificate will be replaced at once", "nothing; --replace says so"),
+            false => Finding::fails(
+                "It shows another certificate",
+                format!(
+                    "`originlock aop rotate {hostname}` replaces it without a gap; --replace does it at once, and whoever \
                  trusts only the old one refuses what comes then"
+                ),
             ),
-        ),
-    })
+        },
+    ))
 }
 
 /// `zone_level`: whether the zone's own certificate is shown, where that stands above the wanted level.

@@ -19,24 +19,27 @@ const SOON: Duration = Duration::from_hours(14 * 24);
 const NEW_LEAF: &str = "`originlock pki leaf` makes one that Cloudflare takes";
 
 /// All that is wrong or remarkable; one good finding where nothing is.
-pub(super) fn lint(leaf: &Leaf, now: Timestamp) -> Vec<Finding> {
+pub(super) fn lint(leaf: &Leaf, now: Timestamp) -> Vec<(&'static str, Finding)> {
     let Some(fields) = &leaf.summary.fields else {
-        return vec![Finding::fails("the certificate cannot be parsed", NEW_LEAF)];
+        return vec![("certificate", Finding::fails("the certificate cannot be parsed", NEW_LEAF))];
     };
     let mut found = Vec::new();
-    found.extend(shape(fields));
-    found.extend(time(fields, now));
-    found.extend(strength(fields));
-    found.extend(key::check(&leaf.key, &fields.spki).err().map(|error| of_key(&error)));
+    found.extend(shape(fields).map(|finding| ("certificate", finding)));
+    found.extend(usage(fields).map(|finding| ("certificate_usage", finding)));
+    found.extend(time(fields, now).map(|finding| ("certificate_time", finding)));
+    found.extend(strength(fields).map(|finding| ("certificate_strength", finding)));
+    found.extend(key::check(&leaf.key, &fields.spki).err().map(|error| ("certificate", of_key(&error))));
     if leaf.followed_by > 0 {
-        found.push(Finding::warns(
+        let warning = Finding::warns(
             format!("{} more in the file; only the leaf is uploaded", certificates(leaf.followed_by)),
             "have the origin trust the CA that signed the leaf itself: Cloudflare's edges may not send what is between",
-        ));
+        );
+        found.push(("certificate", warning));
     }
     if found.is_empty() {
         let CertificateFields { not_after, key, .. } = fields;
-        found.push(Finding::holds(format!("{}, {key}, good until {not_after}", short(leaf.sha256()))));
+        let told = format!("{}, {key}, good until {not_after}", short(leaf.sha256()));
+        found.push(("certificate", Finding::holds(told)));
     }
     found
 }
@@ -62,12 +65,17 @@ fn shape(fields: &CertificateFields) -> Option<Finding> {
             "it has no basic constraints; Cloudflare wants CA:FALSE to be there (1412)",
             "sign it with basicConstraints=CA:FALSE, or let `originlock pki leaf` make one",
         )),
-        CertificateFields { allows_client_auth: false, .. } => Some(Finding::fails(
-            "its key usages do not allow client authentication: Cloudflare would take it, and origins refuse it",
-            "sign it with extendedKeyUsage=clientAuth or without any, or let `originlock pki leaf` make one",
-        )),
         _ => None,
     }
+}
+
+fn usage(fields: &CertificateFields) -> Option<Finding> {
+    (!fields.allows_client_auth).then(|| {
+        Finding::fails(
+            "its key usages do not allow client authentication: Cloudflare would take it, and origins refuse it",
+            "sign it with extendedKeyUsage=clientAuth or without any, or let `originlock pki leaf` make one",
+        )
+    })
 }
 
 fn time(fields: &CertificateFields, now: Timestamp) -> Option<Finding> {

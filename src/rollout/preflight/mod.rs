@@ -10,6 +10,8 @@ mod zone;
 
 pub use zone::is_within;
 
+use std::collections::BTreeSet;
+
 use super::desired::Desired;
 use super::journal::Entries;
 use super::leaf::Leaf;
@@ -18,9 +20,12 @@ use super::step::{Check, CheckVerdict};
 use crate::clock::Timestamp;
 use crate::cloudflare::{Cloudflare, CloudflareError, Zone};
 
-/// The words of all checks, in their order: what `--force` takes.
-pub const CHECKS: [&str; 11] = [
+/// The words of all checks, in their order.
+pub const CHECKS: [&str; 16] = [
     "certificate",
+    "certificate_time",
+    "certificate_usage",
+    "certificate_strength",
     "token",
     "zone",
     "ssl_mode",
@@ -28,10 +33,15 @@ pub const CHECKS: [&str; 11] = [
     "dns",
     "dns_address",
     "levels",
+    "replaces",
     "room",
     "origin",
     "trust",
+    "other_names",
 ];
+
+/// Those that `--force` does not take: Cloudflare refuses such a certificate or key, and only `--replace` replaces.
+pub const NEVER_FORCED: [&str; 2] = ["certificate", "replaces"];
 
 /// What was found before the first step.
 #[derive(Clone, Debug)]
@@ -56,7 +66,7 @@ impl Preflight {
 /// What is to be said of a certificate before Cloudflare gets it.
 pub fn of_leaf(leaf: &Leaf, now: Timestamp) -> Vec<Check> {
     let subject = short_name(leaf);
-    lint::lint(leaf, now).into_iter().map(|finding| finding.of("certificate", &subject)).collect()
+    lint::lint(leaf, now).into_iter().map(|(name, finding)| finding.of(name, &subject)).collect()
 }
 
 /// Whom to ask, and what for.
@@ -94,12 +104,20 @@ pub fn look(
         checks.extend(levels::look(&asking, zone, readings, entries(zone).as_ref()));
     }
     checks.extend(origin::look(&asking));
-    for check in &mut checks {
-        if check.verdict == CheckVerdict::Fails && desired.forces(check.name) {
+    overrule(&mut checks, desired);
+    Preflight { checks, zone: found }
+}
+
+/// A word alone overrules nothing where several subjects fail: which one was meant has to be said.
+fn overrule(checks: &mut [Check], desired: &Desired) {
+    let failed = checks.iter().filter(|check| check.verdict == CheckVerdict::Fails);
+    let failed: BTreeSet<_> = failed.map(|check| (check.name, check.subject.clone())).collect();
+    for check in checks.iter_mut().filter(|check| check.verdict == CheckVerdict::Fails) {
+        let number = failed.iter().filter(|(name, _)| *name == check.name).count();
+        if !NEVER_FORCED.contains(&check.name) && desired.forces(check.name, &check.subject, number) {
             check.verdict = CheckVerdict::Forced;
         }
     }
-    Preflight { checks, zone: found }
 }
 
 /// What one check found.

@@ -1,5 +1,7 @@
 //! The origin: it answers, knows the hostnames, may be changed, and would let the certificate in.
 
+use std::collections::BTreeSet;
+
 use super::{Asking, Finding, told};
 use crate::evidence::report::{JudgeRequest, ModeRequest};
 use crate::hostname::Hostname;
@@ -18,7 +20,8 @@ pub(super) fn look(asking: &Asking<'_>) -> Vec<Check> {
             return vec![Finding::fails(told(&error), next_step).of("origin", "")];
         }
     };
-    let mut checks = Vec::new();
+    let mut checks: Vec<Check> = Vec::new();
+    let mut told_of = BTreeSet::new();
     for hostname in &asking.desired.hostnames {
         let subject = hostname.as_str();
         let host = match Host::find(asking.origin, hostname) {
@@ -36,6 +39,10 @@ pub(super) fn look(asking: &Asking<'_>) -> Vec<Check> {
         checks.push(configured(asking, &host, status.may_change).of("origin", subject));
         let trust = trusts(asking, &host).map(|finding| of_one_host(finding, &host, hostname));
         checks.extend(trust.map(|finding| finding.of("trust", subject)));
+        // Hostnames of one host change together.
+        if told_of.insert(host.detail.host.name.clone()) {
+            checks.extend(other_names(asking, &host).map(|finding| finding.of("other_names", subject)));
+        }
     }
     checks
 }
@@ -92,6 +99,27 @@ fn of_one_host(finding: Finding, host: &Host, hostname: &Hostname) -> Finding {
         false => finding.next_step,
     };
     Finding { next_step, ..finding }
+}
+
+/// Whoever comes by another name of the host is refused, too, and Cloudflare may show nothing for that one.
+fn other_names(asking: &Asking<'_>, host: &Host) -> Option<Finding> {
+    let changes = asking.desired.enforce && host.detail.host.mode != Mode::Enforce;
+    let others: Vec<_> = host.others(&asking.desired.hostnames).filter(|_| changes).collect();
+    let list = others.join(", ");
+    match others.iter().any(|name| name.starts_with("*.")) {
+        _ if others.is_empty() => None,
+        true => Some(Finding::fails(
+            format!(
+                "enforcing reaches {list} as well, whatever Cloudflare shows for the names in it, and one name's evidence \
+                 counts for all of them"
+            ),
+            "give the hostname a [[host]] of its own and `originlock reload`, or stop with --no-enforce",
+        )),
+        false => Some(Finding::fails(
+            format!("enforcing reaches {list} as well, which the origin has in one host with it"),
+            "name them on the command line, too, or give the hostname a [[host]] of its own; --no-enforce stops before",
+        )),
+    }
 }
 
 /// `None`: there is nothing to judge.

@@ -13,6 +13,8 @@ use crate::rollout::release::{self, Release};
 use crate::rollout::step::{Level, Step, StepName, StepState};
 use crate::rollout::void::{self, is_restored, is_there};
 
+const VOID: &str = "void, not disabled: the hostname shows again what its zone shows";
+
 /// The steps back, in their order.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -192,7 +194,11 @@ impl<'a> Observed<'a> {
                         format!("before, it showed certificate {}, which is not at Cloudflare any more", before.cert_id)
                     }
                     (Some(_), None) => "it had no association before".to_owned(),
-                    (None, None) => "void, not disabled: the hostname shows again what its zone shows".to_owned(),
+                    (None, None) if association.is_some_and(is_there) => format!(
+                        "nothing is remembered here of what was before; was it set up by another user or machine? Then \
+                         name its journal with --state FOLDER. {VOID}"
+                    ),
+                    (None, None) => VOID.to_owned(),
                 };
                 voiding(hostname, association, why)
             }

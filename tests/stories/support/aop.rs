@@ -198,7 +198,11 @@ impl Aop {
 
     /// One run that waits this long at most for each thing that takes time.
     pub fn apply_for(&self, desired: &Desired, limit: Duration) -> Result<Outcome, RolloutError> {
-        self.in_context(limit, |context| apply(context, desired))
+        self.in_context(limit, |context| {
+            // By the origin's clock, which runs.
+            context.patience.settle = Duration::from_mins(1);
+            apply(context, desired)
+        })
     }
 
     /// What the engine does works with this origin, this fake and the story's journal.
