@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 
 use super::DEFAULT_CONFIG;
+use super::again::Options;
 use crate::config::file;
 use crate::config::model::{self, AdminAddress, Config};
 use crate::fetch::{Client, Endpoint, TlsFiles};
@@ -45,26 +46,21 @@ pub(super) struct AdminArguments {
 
 impl AdminArguments {
     /// The options by which a further command asks the same proxy, as a shell reads them.
-    pub(super) fn again(&self) -> String {
+    pub(super) fn again(&self) -> Options {
+        self.options("--certificate", "--key")
+    }
+
+    /// The same for a verb that has other names for the client certificate and its key.
+    pub(super) fn options(&self, certificate: &'static str, key: &'static str) -> Options {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let options = [
+        Options::given([
             ("--admin", self.admin.clone()),
             ("-c", path(&self.config)),
             ("--token-file", path(&self.token_file)),
             ("--ca", path(&self.ca)),
-            ("--certificate", path(&self.certificate)),
-            ("--key", path(&self.key)),
-        ];
-        options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", quoted(&value?)))).collect()
-    }
-}
-
-/// `text` as one word of a shell's.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=+,@".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+            (certificate, path(&self.certificate)),
+            (key, path(&self.key)),
+        ])
     }
 }
 
@@ -72,6 +68,8 @@ fn quoted(text: &str) -> String {
 #[derive(Debug)]
 pub(super) struct Admin {
     client: AdminClient,
+    /// Its address.
+    place: String,
     why: Why,
 }
 
@@ -120,8 +118,9 @@ impl AdminArguments {
             }
             (None, _) => None,
         };
+        let place = endpoint.to_string();
         let client = self.client(endpoint, token.as_ref())?;
-        Ok(Admin { client: AdminClient::new(client)?, why })
+        Ok(Admin { client: AdminClient::new(client)?, place, why })
     }
 
     /// A client for `endpoint` with the token and files that the arguments name.
@@ -173,6 +172,11 @@ impl AdminArguments {
 }
 
 impl Admin {
+    /// Its address, and why it is this one.
+    pub(super) fn place(&self) -> (String, String) {
+        (self.place.clone(), self.why.to_string())
+    }
+
     /// Asks; whoever cannot be reached is named, with the reason why it was this one.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&AdminClient) -> Result<T, AdminError>) -> anyhow::Result<T> {
         let error = match question(&self.client) {
@@ -252,17 +256,4 @@ fn read_token(path: &Path) -> anyhow::Result<Secret> {
     }
     let bytes = Secret::new(fs::read(path).with_context(|| format!("token file {shown} cannot be read"))?);
     Ok(Secret::new(bytes.expose().trim_ascii().to_vec()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_for_the_shell_stays_one_word() {
-        for (text, word) in [("/etc/a.toml", "/etc/a.toml"), ("a b", "'a b'"), ("it's $x", r"'it'\''s $x'"), ("", "''")]
-        {
-            assert_eq!(quoted(text), word);
-        }
-    }
 }

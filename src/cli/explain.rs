@@ -19,7 +19,7 @@ pub(super) struct ExplainArguments {
     #[arg(value_name = "HOST")]
     host: Option<String>,
     #[command(flatten)]
-    admin: AdminArguments,
+    pub(super) admin: AdminArguments,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,

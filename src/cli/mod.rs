@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod again;
 mod aop;
 mod check;
 mod demo;
@@ -23,6 +24,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+use self::again::Again;
 
 use crate::clock::Clock;
 use crate::telemetry::escape::harmless;
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
         false => word,
     });
     let arguments = Arguments::parse_from(words);
+    remember(&arguments.verb);
     let ended = match arguments.verb {
         Verb::Run(arguments) => run::run(arguments.config),
         Verb::Check(arguments) => check::run(&arguments.config.config, arguments.output),
@@ -149,10 +153,26 @@ pub fn main() -> ExitCode {
             let ended = aop::ended(&error);
             // What another server says is part of it.
             let advice = aop::advice(&error);
-            let text = format!("{:#}{advice}", next_step::told(error));
+            let text = again::completed(&format!("{:#}{advice}", next_step::told(error)));
             let text = text.lines().map(harmless).collect::<Vec<_>>().join("\n");
             eprintln!("originlock: {text}");
             ended
         })
         .into()
+}
+
+/// What is printed by any verb repeats what this one was told.
+fn remember(verb: &Verb) {
+    let admin = match verb {
+        Verb::Status(arguments) => &arguments.admin,
+        Verb::Ready(arguments) => &arguments.admin,
+        Verb::Explain(arguments) => &arguments.admin,
+        Verb::Enforce(arguments) => &arguments.host.admin,
+        Verb::Observe(arguments) => &arguments.host.admin,
+        Verb::Confirm(arguments) => &arguments.host.admin,
+        Verb::Reload(arguments) => &arguments.admin,
+        Verb::Aop(arguments) => return again::remember(arguments.again()),
+        Verb::Run(_) | Verb::Check(_) | Verb::Probe(_) | Verb::Demo(_) | Verb::Pki(_) => return,
+    };
+    again::remember(Again { admin: admin.again(), ..Again::default() });
 }

@@ -2,7 +2,7 @@
 
 use terminal_size::{Width, terminal_size};
 
-use super::output;
+use super::{again, output};
 use crate::clock::Timestamp;
 use crate::telemetry::escape::harmless;
 
@@ -78,7 +78,7 @@ impl Paper {
         let indent = lead.chars().count();
         let room = self.width.saturating_sub(indent).max(MIN_WIDTH / 2);
         let mut lines = vec![String::new()];
-        for word in harmless(text).split_whitespace() {
+        for word in again::words(&harmless(text)) {
             let line = lines.last_mut().expect("there always is a line");
             if line.is_empty() {
                 line.push_str(word);

@@ -25,6 +25,10 @@ use crate::secret::Secret;
 use crate::telemetry::escape::harmless;
 use crate::x509::CertificateSummary;
 
+const EXAMPLE: &str = "\
+Example:
+  originlock probe 203.0.113.7 --host shop.example.com --cert origin-pull.pem --key origin-pull.key";
+
 const HTTPS: u16 = 443;
 /// Certificate and key files are kilobytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -35,6 +39,7 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Every attempt makes connections of its own and, where it is let in, asks for PATH. What is not given is left out, and
 /// said. Keys only sign here: they are sent to nobody.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct ProbeArguments {
     /// The origin itself, around Cloudflare: HOST, HOST:PORT, IP or IP:PORT [default port: 443]
     #[arg(value_name = "ADDRESS")]

@@ -41,9 +41,10 @@ impl Waiting {
         // Nobody is left to tell if this fails.
         if self.terminal {
             self.turn = (self.turn + 1) % SPINNER.len();
-            let room = Paper::of_stdout().width.saturating_sub(30);
-            let short: String = harmless(text).chars().take(room).collect();
-            let _ = write!(err, "{CLEAR}{} {waited} of {of}  {short}", SPINNER[self.turn]);
+            let lead = format!("{} {waited} of {of}  ", SPINNER[self.turn]);
+            // The last column stays empty: some terminals begin a new line there, which cannot be drawn over.
+            let room = Paper::of_stdout().width.saturating_sub(lead.chars().count() + 1);
+            let _ = write!(err, "{CLEAR}{lead}{}", shortened(&harmless(text), room));
             let _ = err.flush();
         } else if self.said != text || self.said_at.is_none_or(|at| at.elapsed() >= REMINDER) {
             let _ = writeln!(err, "waited {waited} of {of}: {}", harmless(text));
@@ -56,6 +57,42 @@ impl Waiting {
     pub(super) fn end(&self) {
         if self.terminal {
             let _ = write!(io::stderr(), "{CLEAR}");
+        }
+    }
+}
+
+/// `text` in `room` characters: whole words, and a mark where some are left out.
+fn shortened(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for word in text.split_whitespace() {
+        let blank = usize::from(!short.is_empty());
+        if short.chars().count() + blank + word.chars().count() + 2 > room {
+            break;
+        }
+        if blank == 1 {
+            short.push(' ');
+        }
+        short.push_str(word);
+    }
+    short + " …"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_with_a_whole_word() {
+        let text = "enforce: 3 of 10 handshakes verified";
+        assert_eq!(shortened(text, 36), text);
+        for room in 2..36 {
+            let short = shortened(text, room);
+            assert!(short.chars().count() <= room, "{room}: {short}");
+            let words = short.strip_suffix(" …").expect("a mark");
+            assert!(words.is_empty() || text.strip_prefix(words).is_some_and(|rest| rest.starts_with(' ')), "{short}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct ReadyArguments {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     window: Option<Duration>,
     #[command(flatten)]
-    admin: AdminArguments,
+    pub(super) admin: AdminArguments,
     #[command(flatten)]
     fleet: FleetArguments,
     /// How to print

@@ -19,7 +19,7 @@ use crate::telemetry::escape::harmless;
 #[derive(Debug, clap::Args)]
 pub(super) struct StatusArguments {
     #[command(flatten)]
-    admin: AdminArguments,
+    pub(super) admin: AdminArguments,
     #[command(flatten)]
     fleet: FleetArguments,
     /// How to print

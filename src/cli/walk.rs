@@ -22,12 +22,12 @@ use crate::telemetry::escape::harmless;
 
 /// Which host.
 #[derive(Debug, clap::Args)]
-struct HostArguments {
+pub(super) struct HostArguments {
     /// Any of the host's names, as configured; all its names change together
     #[arg(value_name = "HOST")]
     name: String,
     #[command(flatten)]
-    admin: AdminArguments,
+    pub(super) admin: AdminArguments,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -37,7 +37,7 @@ struct HostArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct EnforceArguments {
     #[command(flatten)]
-    host: HostArguments,
+    pub(super) host: HostArguments,
     /// Although the host is not ready: whoever does not verify is cut off. Logged
     #[arg(long)]
     force: bool,
@@ -63,7 +63,7 @@ pub(super) struct EnforceArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct ObserveArguments {
     #[command(flatten)]
-    host: HostArguments,
+    pub(super) host: HostArguments,
     /// Only print the change, for files under other management; with -c, of that file, and nobody is asked
     #[arg(long)]
     print: bool,
@@ -73,14 +73,14 @@ pub(super) struct ObserveArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct ConfirmArguments {
     #[command(flatten)]
-    host: HostArguments,
+    pub(super) host: HostArguments,
 }
 
 /// Have the configuration read again, and say what came of it
 #[derive(Debug, clap::Args)]
 pub(super) struct ReloadArguments {
     #[command(flatten)]
-    admin: AdminArguments,
+    pub(super) admin: AdminArguments,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -152,7 +152,7 @@ fn change(host: &HostArguments, request: &ModeRequest, edge: Option<&edge::Edge>
     if let Some(path) = admin.config.as_ref().filter(|_| request.dry_run) {
         return print_offline(path, name, request.mode);
     }
-    let (own_config, again) = (admin.config_path(), admin.again());
+    let (own_config, again) = (admin.config_path(), admin.again().to_string());
     let admin = admin.find(Right::Change)?;
     let asked = set_mode(&admin, own_config, name, request)?;
     if let Asked::Refused(problem) = &asked

@@ -60,6 +60,8 @@ pub enum Kind {
     Unparsable,
     /// Upload: CA:TRUE (1412).
     NotALeaf,
+    /// Upload: it has expired (1410).
+    Expired,
     /// Another change of the zone's client certificates is under way (409).
     ZoneBusy,
     /// Association without a certificate's id (1404).
@@ -140,6 +142,7 @@ impl Kind {
         match () {
             () if aop && method == "POST" && has(1406) => Self::AlreadyExists,
             () if aop && method == "POST" && has(1408) => Self::Unparsable,
+            () if aop && method == "POST" && has(1410) => Self::Expired,
             () if aop && method == "POST" && has(1412) => Self::NotALeaf,
             () if aop && method == "PUT" && has(1404) => Self::CertificateIdRequired,
             () if aop && method != "GET" && has(1415) => Self::UnknownCertificate,

@@ -88,6 +88,7 @@ impl Refusal {
             Kind::AlreadyExists => "the zone has this very certificate already, or is still deleting it",
             Kind::Unparsable => "Cloudflare cannot read the certificate: it takes one leaf as PEM text",
             Kind::NotALeaf => "the certificate is one of a CA (CA:TRUE), and Cloudflare takes leaves alone",
+            Kind::Expired => "the certificate has expired, by Cloudflare's clock",
             Kind::ZoneBusy => {
                 "another change of this zone's client certificates is under way, and Cloudflare makes one at a time"
             }
@@ -137,6 +138,9 @@ impl Refusal {
             }
             Kind::Unparsable => "`originlock pki inspect FILE` says what the file holds",
             Kind::NotALeaf => "`originlock pki leaf` makes a leaf of your CA",
+            Kind::Expired => {
+                "`originlock pki leaf` makes a new one; if this one should be good, look at this machine's clock"
+            }
             Kind::ZoneBusy => {
                 "see whether someone else, or a tool such as Terraform, is changing the zone; run the same command again \
                  afterwards"

@@ -50,9 +50,11 @@ pub fn steps(desired: &Desired, observed: &Observed, done: &Done) -> Vec<Step> {
     let plan = Plan { desired, observed, done };
     let mut steps: Vec<Step> = plan.upload().into_iter().collect();
     steps.extend(plan.each(Plan::observe));
-    steps.push(plan.zone_setting());
     steps.extend(plan.zone_level());
     steps.extend(plan.each(Plan::associate));
+    // The lower levels win over it: behind them it changes nothing for these hostnames. Before them edges would show the
+    // shared certificate for a while, which counts as failing.
+    steps.push(plan.zone_setting());
     steps.extend(plan.post_quantum());
     steps.extend(plan.each(Plan::seen));
     steps.extend(plan.each(Plan::enforce));
@@ -127,9 +129,9 @@ impl<'a> Plan<'a> {
                 "every proxied hostname of the zone shows Cloudflare's certificate, which all its customers share"
             }
             Level::Zone | Level::Hostname => {
-                "the set-up guide has this step; Cloudflare's pages of 2026 call the levels independent. Hostnames of \
-                 the zone without a certificate of their own show Cloudflare's shared one from then on; \
-                 --skip-zone-setting leaves it out"
+                "the set-up guide has this step; Cloudflare's pages of 2026 call the levels independent. It changes more \
+                 than what is named here: every other proxied hostname of the zone without a certificate of its own \
+                 shows Cloudflare's shared one from then on; --skip-zone-setting leaves it out"
             }
         };
         Step {
@@ -317,7 +319,7 @@ impl<'a> Plan<'a> {
 }
 
 /// Enough of a fingerprint to recognise it.
-pub(super) fn short(sha256: Fingerprint) -> String {
+pub fn short(sha256: Fingerprint) -> String {
     let text = sha256.to_string();
     format!("sha256:{}…", &text[..16])
 }

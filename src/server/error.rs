@@ -12,7 +12,9 @@ pub enum StartError {
     /// The configuration, with everything that is wrong with it.
     #[error("the configuration cannot be used:\n{0}")]
     Config(Problems),
-    #[error("{address} cannot be listened on; is another server there, or the right missing to bind it?")]
+    #[error(
+        "the proxy cannot listen for visitors on {address} (`[[listener]]`); is another server there, or the right missing to bind it?"
+    )]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the admin side cannot listen on {address}; set `[admin] address`, or \"off\"")]
     Admin { address: String, source: io::Error },

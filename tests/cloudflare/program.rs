@@ -133,13 +133,18 @@ fn introduce(fake: &Fake, words: &Words, hostnames: &[String]) {
     println!("token    {token}");
     println!("control  {control}");
     println!("time     {}, {} times as fast as here", fake.now(), words.speed);
-    println!("\nTry, with a certificate that `originlock pki ca` and `originlock pki leaf` made:");
+    println!(
+        "\nTry, with a certificate that `originlock pki ca` and `originlock pki leaf` made, and originlock.toml being the"
+    );
+    println!("configuration of the originlock that runs as the origin:");
     println!("  export CLOUDFLARE_API_TOKEN={token}");
     for verb in ["plan", "apply"] {
-        println!("  originlock aop {verb} {whom} --certificate origin-pull.pem --key origin-pull.key");
+        println!(
+            "  originlock aop {verb} {whom} -c originlock.toml --certificate origin-pull.pem --key origin-pull.key"
+        );
     }
     for verb in ["status", "rollback"] {
-        println!("  originlock aop {verb} {whom}");
+        println!("  originlock aop {verb} {whom} -c originlock.toml");
     }
     println!("  curl -s {control}/state");
     println!("  curl -s {control}/faults -d '{{\"method\": \"PUT\", \"effect\": \"close\", \"applied\": true}}'");

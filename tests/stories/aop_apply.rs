@@ -30,9 +30,10 @@ fn hostnames_go_from_nothing_to_enforced_and_a_second_run_writes_nothing() {
     let lines: Vec<_> = aop.fake.writes().iter().map(|line| line.replace(&zone().id(), "ZONE")).collect();
     let expected = [
         "POST /zones/ZONE/origin_tls_client_auth/hostnames/certificates",
+        "PUT /zones/ZONE/origin_tls_client_auth/hostnames",
+        "PUT /zones/ZONE/origin_tls_client_auth/hostnames",
+        // Behind the associations, so that these hostnames never show the shared certificate.
         "PATCH /zones/ZONE/settings/tls_client_auth",
-        "PUT /zones/ZONE/origin_tls_client_auth/hostnames",
-        "PUT /zones/ZONE/origin_tls_client_auth/hostnames",
     ];
     assert_eq!(lines, expected);
     assert_eq!(aop.failures(), Vec::<String>::new(), "nobody was turned away on the way");

@@ -15,9 +15,9 @@ use crate::support::program::finish;
 /// All that the walk changes at Cloudflare, in its order.
 const WRITES: [(&str, &str, usize); 4] = [
     ("POST", "/zones/*/origin_tls_client_auth/hostnames/certificates", 1),
-    ("PATCH", "/zones/*/settings/tls_client_auth", 1),
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 1),
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 2),
+    ("PATCH", "/zones/*/settings/tls_client_auth", 1),
 ];
 
 pub fn aop(fake: Fake) -> Aop {

@@ -12,9 +12,9 @@ use crate::support::aop::{Aop, SHOP, WWW, ZONE, cloudflare, origin, zone};
 /// All that the walk changes at Cloudflare, in its order.
 const WRITES: [(&str, &str, usize); 4] = [
     ("POST", "/zones/*/origin_tls_client_auth/hostnames/certificates", 1),
-    ("PATCH", "/zones/*/settings/tls_client_auth", 1),
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 1),
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames", 2),
+    ("PATCH", "/zones/*/settings/tls_client_auth", 1),
 ];
 /// How often whoever is told to run the same command again does so.
 const RUNS: usize = 5;

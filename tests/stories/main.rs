@@ -16,6 +16,7 @@ mod aop_settings;
 mod aop_status;
 mod aop_strangers;
 mod aop_verbs;
+mod aop_words;
 mod certificate_log;
 #[path = "../cloudflare/mod.rs"]
 mod cloudflare;

@@ -10,12 +10,17 @@ use super::CloudflareArguments;
 use crate::cli::{Ended, OutputFormat};
 use crate::cloudflare::{AccountId, AlertPolicy, Cloudflare, Mechanisms, NewAlertPolicy};
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop alerts --email ops@example.com --zone example.com --api-token-file cloudflare.token";
+
 const NAME: &str = "Authenticated Origin Pulls: certificate expires";
 
 /// Have Cloudflare write 30 and 14 days before an uploaded client certificate expires
 ///
 /// The notification is the account's: it is about all its zones. One that is there already is left as it is.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct AlertsArguments {
     /// To whom; may be given several times
     #[arg(long, value_name = "ADDRESS", required = true, value_parser = address)]

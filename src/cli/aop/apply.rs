@@ -6,11 +6,14 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use serde::Serialize;
 
+use super::leaf::Found;
 use super::plan::{Before, Planned};
 use super::progress::Told;
 use super::wanted::WantedArguments;
+use super::whom::Whom;
 use super::{advice, by_cloudflare, render, state};
 use crate::cli::admin::Right;
+use crate::cli::again::{self, Again};
 use crate::cli::paper::{GREEN, Paper, RED};
 use crate::cli::{Ended, OutputFormat, duration, next_step};
 use crate::clock::Clock;
@@ -23,11 +26,21 @@ use crate::rollout::patience::Patience;
 use crate::rollout::step::{Step, StepName, StepState};
 use crate::telemetry::escape::harmless;
 
+const EXAMPLE: &str = "\
+Permissions of the token: Zone > Zone > Read, Zone > SSL and Certificates > Edit, Zone > Zone Settings > Edit, Zone > DNS >
+Read, Zone > Config Rules > Read; `plan` does with Read everywhere. At --level zone and hostname either --certificate with
+--key is required, or --issue with --ca-certificate and --ca-key.
+
+Example:
+  originlock aop apply shop.example.com -c originlock.toml --api-token-file cloudflare.token \\
+    --certificate origin-pull.pem --key origin-pull.key";
+
 /// Take hostnames from nothing to enforced: upload, observe, switch on, wait until the origin has seen it, enforce, prove
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct ApplyArguments {
     #[command(flatten)]
-    wanted: WantedArguments,
+    pub(super) wanted: WantedArguments,
     /// Do not ask before something is changed
     #[arg(short, long)]
     yes: bool,
@@ -45,6 +58,12 @@ pub(super) struct ApplyArguments {
     settle: Duration,
 }
 
+impl ApplyArguments {
+    pub(super) fn again(&self) -> Again {
+        self.wanted.again()
+    }
+}
+
 /// What came of it, for programs.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -58,7 +77,10 @@ struct Report<'a> {
 pub(super) fn run(arguments: &ApplyArguments) -> anyhow::Result<Ended> {
     let ApplyArguments { wanted, yes, dry_run, .. } = arguments;
     let (desired, leaf) = wanted.desired(Clock::System.now())?;
-    let before = Before::look(wanted, desired, wanted.origin.find(Right::Change)?)?;
+    let mut before = Before::look(wanted, desired, wanted.origin.find(Right::Change)?)?;
+    if let Some(told) = leaf.as_ref().and_then(Found::to_be_issued).filter(|_| *dry_run) {
+        before.tell_without_fingerprint(&told);
+    }
     let Some(zone) = before.preflight.zone.clone().filter(|_| before.preflight.is_passed() && !dry_run) else {
         return blocked(&before, wanted.output, *dry_run);
     };
@@ -66,7 +88,10 @@ pub(super) fn run(arguments: &ApplyArguments) -> anyhow::Result<Ended> {
         before.print(OutputFormat::Text)?;
         println!();
     }
-    if before.steps.iter().any(render::changes) && !yes && !confirmed(wanted.output, "`originlock aop plan`")? {
+    if before.steps.iter().any(render::changes)
+        && !yes
+        && !confirmed(wanted.output, &before.whom, "`originlock aop plan`")?
+    {
         eprintln!("originlock: nothing was changed");
         return Ok(Ended::Failed);
     }
@@ -107,12 +132,12 @@ fn walk(arguments: &ApplyArguments, before: &Before, zone: Zone, told: &mut Told
 }
 
 /// Asks whoever sits there. Who cannot be asked has to say so beforehand, after a look at `look`.
-pub(super) fn confirmed(output: OutputFormat, look: &str) -> anyhow::Result<bool> {
+pub(super) fn confirmed(output: OutputFormat, whom: &Whom, look: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() || output == OutputFormat::Json {
         let text = format!("nobody can be asked here: look at {look}, and add --yes\n");
         clap::Error::raw(ErrorKind::MissingRequiredArgument, text).exit();
     }
-    print!("Apply? yes/no ");
+    print!("{}", harmless(&whom.question()));
     io::stdout().flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
@@ -183,7 +208,7 @@ pub(super) fn came_to(errors: &[RolloutError]) -> Ended {
 pub(super) fn spoken(error: RolloutError) -> String {
     let error = anyhow::Error::from(error);
     let advice = advice(&error);
-    format!("{:#}{advice}", next_step::told(error))
+    again::completed(&format!("{:#}{advice}", next_step::told(error)))
 }
 
 fn print(planned: Planned<'_>, ended: &'static str, errors: Vec<String>) -> anyhow::Result<()> {

@@ -19,6 +19,10 @@ use crate::pki::files::write_public;
 use crate::policy::cloudflare_ca::SharedCa;
 use crate::x509::CertificateSummary;
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop ca --write cloudflare-ca.pem";
+
 /// Where Cloudflare's documentation offers it.
 const PUBLISHED: &str = "https://developers.cloudflare.com/ssl/static/authenticated_origin_pull_ca.pem";
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -30,6 +34,7 @@ const MAX_BYTES: usize = 256 * 1024;
 /// Whoever trusts it lets every Cloudflare customer pass: it proves "through Cloudflare", never "through my account".
 /// Hostnames with a certificate of their own do not need it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct CaArguments {
     /// Write it there, instead of to standard output
     #[arg(short, long, value_name = "FILE")]

@@ -16,11 +16,16 @@ use crate::config::replace::replace;
 use crate::evidence::published::{Difference, RangeList};
 use crate::pki::files::write_public;
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop ips -c originlock.toml --check";
+
 /// Refresh the ranges that count as Cloudflare's edge
 ///
 /// They are compared with those of the file that `[evidence] cloudflare_ranges` names, or else with those that originlock
 /// is shipped with. An answer that cannot be meant changes nothing. No token is needed.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct IpsArguments {
     /// The file to keep them in [default: the configuration's, under [evidence] cloudflare_ranges]
     #[arg(short, long, value_name = "FILE")]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::private;
+use crate::cli::again::Options;
 use crate::clock::Timestamp;
 use crate::hostname::Hostname;
 use crate::pki::files::{write_beside_key, write_pair};
@@ -49,6 +51,13 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// What is told of a certificate that will be made only when something is changed: its fingerprint will be another.
+    pub(super) fn to_be_issued(&self) -> Option<String> {
+        let (file, _, _) = self.unwritten.as_ref()?;
+        let issuer = self.leaf.summary.fields.as_ref().map_or("the CA", |fields| fields.issuer.as_str());
+        Some(format!("that will be issued by {issuer} into {}", file.display()))
+    }
+
     /// Writes what was made, so that a further run finds it. Says what was written.
     pub(super) fn keep(&self) -> anyhow::Result<Option<String>> {
         let Some((certificate, key, issued)) = &self.unwritten else { return Ok(None) };
@@ -61,6 +70,23 @@ impl Found {
 }
 
 impl LeafArguments {
+    /// What names the same certificate again.
+    pub(super) fn again(&self) -> Options {
+        let path = |path: &PathBuf| Some(path.display().to_string());
+        match (&self.certificate, &self.key, &self.ca_certificate, &self.ca_key) {
+            (Some(certificate), Some(key), _, _) => {
+                Options::given([("--certificate", path(certificate)), ("--key", path(key))])
+            }
+            (_, _, Some(certificate), Some(key)) => Options::given([
+                ("--ca-certificate", path(certificate)),
+                ("--ca-key", path(key)),
+                ("--out", path(&self.out).filter(|out| out != ".")),
+            ])
+            .flag("--issue"),
+            _ => Options::default(),
+        }
+    }
+
     /// `None`: no certificate was named, and none is to be made.
     pub(super) fn find(&self, hostnames: &[Hostname], now: Timestamp) -> anyhow::Result<Option<Found>> {
         if let Some((certificate, key)) = self.certificate.as_ref().zip(self.key.as_ref()) {
@@ -115,6 +141,7 @@ impl LeafArguments {
         key: Option<&Secret>,
         now: Timestamp,
     ) -> anyhow::Result<Issued> {
+        private::warn_if_open(ca_key);
         let loaded = Ca::load(&read(ca)?, &Secret::new(read(ca_key)?))
             .with_context(|| format!("CA {} with key {}", ca.display(), ca_key.display()))?;
         let validity = Validity::days(now, self.days);
@@ -133,6 +160,7 @@ impl LeafArguments {
 }
 
 fn read_pair(certificate: &Path, key: &Path) -> anyhow::Result<Leaf> {
+    private::warn_if_open(key);
     let key = Secret::new(read(key)?);
     Leaf::from_pem(&read(certificate)?, key).with_context(|| certificate.display().to_string())
 }

@@ -3,10 +3,12 @@
 mod alerts;
 mod apply;
 mod ca;
+mod interrupted;
 mod ips;
 mod leaf;
 mod origin;
 mod plan;
+mod private;
 mod progress;
 mod render;
 mod rollback;
@@ -16,6 +18,7 @@ mod status;
 mod token;
 mod wanted;
 mod way;
+mod whom;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +26,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
-use super::Ended;
+use super::again::{Again, Options};
+use super::{Ended, OutputFormat};
 use crate::cloudflare::{Cloudflare, CloudflareError, DEFAULT_API, Pace};
 use crate::fetch::{Client, Endpoint, TlsFiles};
 use crate::rollout::error::RolloutError;
@@ -48,8 +52,34 @@ enum Aop {
     Alerts(alerts::AlertsArguments),
 }
 
+impl AopArguments {
+    /// How a verb prints that tells programs about what it could not even begin.
+    fn output(&self) -> OutputFormat {
+        match &self.verb {
+            Aop::Plan(arguments) => arguments.wanted.output,
+            Aop::Apply(arguments) => arguments.wanted.output,
+            Aop::Rotate(arguments) => arguments.way.output,
+            Aop::Rollback(arguments) => arguments.way.output,
+            // Its document holds what could not be asked.
+            Aop::Status(_) | Aop::Ca(_) | Aop::Ips(_) | Aop::Alerts(_) => OutputFormat::Text,
+        }
+    }
+
+    /// What a further command has to be told again.
+    pub(super) fn again(&self) -> Again {
+        match &self.verb {
+            Aop::Plan(arguments) => arguments.wanted.again(),
+            Aop::Apply(arguments) => arguments.again(),
+            Aop::Status(arguments) => arguments.again(),
+            Aop::Rotate(arguments) => arguments.again(),
+            Aop::Rollback(arguments) => arguments.again(),
+            Aop::Ca(_) | Aop::Ips(_) | Aop::Alerts(_) => Again::default(),
+        }
+    }
+}
+
 pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
-    match &arguments.verb {
+    let ended = match &arguments.verb {
         Aop::Plan(arguments) => plan::run(arguments),
         Aop::Apply(arguments) => apply::run(arguments),
         Aop::Status(arguments) => status::run(arguments),
@@ -58,7 +88,11 @@ pub(super) fn run(arguments: &AopArguments) -> anyhow::Result<Ended> {
         Aop::Ca(arguments) => ca::run(arguments),
         Aop::Ips(arguments) => ips::run(arguments),
         Aop::Alerts(arguments) => alerts::run(arguments),
+    };
+    if let (Err(error), OutputFormat::Json) = (&ended, arguments.output()) {
+        way::print_failure(error)?;
     }
+    ended
 }
 
 /// Which API of Cloudflare's is asked. The names keep clear of those that tell which proxy is asked.
@@ -89,6 +123,24 @@ pub(super) struct CloudflareArguments {
 }
 
 impl CloudflareArguments {
+    /// What asks the same again, of the same zone.
+    fn again(&self) -> Again {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let api = Some(self.api.api.clone()).filter(|api| api != DEFAULT_API);
+        let second = Some(self.api.api_second.to_string()).filter(|_| self.api.api_second < 1.0);
+        Again {
+            cloudflare: Options::given([
+                ("--zone", self.zone.clone()),
+                ("--api", api.clone()),
+                ("--api-ca", path(&self.api.api_ca)),
+                ("--api-second", second),
+                ("--api-token-file", path(&self.api_token_file)),
+            ]),
+            api,
+            ..Again::default()
+        }
+    }
+
     /// A client with the token that the arguments or the environment name.
     pub(super) fn cloudflare(&self) -> anyhow::Result<Cloudflare> {
         let token = token::find(self.api_token_file.as_deref())?;
@@ -97,6 +149,14 @@ impl CloudflareArguments {
 }
 
 impl ApiArguments {
+    /// The API as it is told: by its name alone where that says all.
+    fn shown(&self) -> &str {
+        match self.api == DEFAULT_API {
+            true => "api.cloudflare.com",
+            false => &self.api,
+        }
+    }
+
     /// A client that says on standard error when it has to wait.
     fn cloudflare(&self, token: Option<&Secret>) -> anyhow::Result<Cloudflare> {
         let endpoint = Endpoint::parse(&self.api).context("--api is no address")?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::admin::{Admin, AdminArguments, Right};
+use crate::cli::again::Again;
 use crate::cli::walk::{self, Asked};
 use crate::evidence::report::{
     HostDetail, HostsReport, JudgeReport, JudgeRequest, ModeReport, ModeRequest, ProblemReport, StatusReport,
@@ -44,16 +45,26 @@ pub(super) struct RunningProxy {
 }
 
 impl OriginArguments {
-    /// The running proxy, with the token that `right` needs.
-    pub(super) fn find(&self, right: Right) -> anyhow::Result<RunningProxy> {
-        let arguments = AdminArguments {
+    /// What asks the same proxy again: with the words of other verbs, and with those of this one.
+    pub(super) fn again(&self, again: Again) -> Again {
+        let admin = self.arguments();
+        Again { admin: admin.again(), origin: admin.options("--admin-certificate", "--admin-key"), ..again }
+    }
+
+    fn arguments(&self) -> AdminArguments {
+        AdminArguments {
             admin: self.admin.clone(),
             config: self.config.clone(),
             token_file: self.token_file.clone(),
             ca: self.ca.clone(),
             certificate: self.admin_certificate.clone(),
             key: self.admin_key.clone(),
-        };
+        }
+    }
+
+    /// The running proxy, with the token that `right` needs.
+    pub(super) fn find(&self, right: Right) -> anyhow::Result<RunningProxy> {
+        let arguments = self.arguments();
         let admin = arguments.find(right)?;
         // Who is not there is told with the reason why it was this one.
         admin.ask(|client| client.status())?;
@@ -62,6 +73,11 @@ impl OriginArguments {
 }
 
 impl RunningProxy {
+    /// Its admin address, and why it is this one.
+    pub(super) fn place(&self) -> (String, String) {
+        self.admin.place()
+    }
+
     /// All its hosts.
     pub(super) fn hosts(&self) -> Result<HostsReport, AdminError> {
         self.admin.ask_plainly(|client| client.hosts())

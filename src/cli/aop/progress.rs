@@ -3,22 +3,24 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use super::interrupted::SoFar;
 use super::render;
 use crate::cli::OutputFormat;
 use crate::cli::paper::Paper;
 use crate::cli::progress::Waiting;
 use crate::rollout::progress::Progress;
-use crate::rollout::step::{Check, Step};
+use crate::rollout::step::{Check, Step, StepState};
 
 /// Tells whoever sits at the terminal, or reads the log.
 pub(super) struct Told {
     output: OutputFormat,
     waiting: Waiting,
+    so_far: SoFar,
 }
 
 impl Told {
     pub(super) fn new(output: OutputFormat) -> Self {
-        Self { output, waiting: Waiting::new() }
+        Self { output, waiting: Waiting::new(), so_far: SoFar::watched() }
     }
 
     /// Programs get one document on standard output, and nothing else.
@@ -32,11 +34,17 @@ impl Told {
     }
 }
 
+fn short(step: &Step) -> String {
+    format!("{} {}", step.name.label(), step.subject)
+}
+
 impl Progress for Told {
     fn checked(&mut self, _: &Check) {}
 
     fn begins(&mut self, step: &Step) {
-        self.waiting.begin(&format!("{} {}", step.name.label(), step.subject));
+        let told = short(step);
+        self.so_far.begins(&told);
+        self.waiting.begin(&told);
     }
 
     fn waits(&mut self, step: &Step, what: &str, since: Duration, limit: Duration) {
@@ -44,6 +52,7 @@ impl Progress for Told {
     }
 
     fn ended(&mut self, step: &Step) {
+        self.so_far.ended(&short(step), step.state == StepState::Done);
         self.line(&render::ended(Paper::of_stdout(), step));
     }
 

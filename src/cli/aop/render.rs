@@ -1,12 +1,18 @@
 //! Checks and steps as people read them.
 
+use crate::cli::again;
 use crate::cli::paper::{BOLD, DIM, GREEN, Paper, RED, YELLOW};
 use crate::rollout::step::{Check, CheckVerdict, Step, StepName, StepState};
 
 /// All checks, those in the way with what to do about them.
 pub(super) fn checks(paper: Paper, checks: &[Check]) -> String {
+    paper.paint(BOLD, "Checks") + "\n" + &lines(paper, checks)
+}
+
+/// The same without a heading.
+pub(super) fn lines(paper: Paper, checks: &[Check]) -> String {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-    let mut text = paper.paint(BOLD, "Checks") + "\n";
+    let mut text = String::new();
     for check in checks {
         let mark = match check.verdict {
             CheckVerdict::Holds => paper.paint(GREEN, "✓"),
@@ -45,7 +51,7 @@ fn numbered(paper: Paper, number: usize, step: &Step) -> String {
     match step.state {
         StepState::Done => {}
         StepState::Todo | StepState::Waiting | StepState::LeftOut | StepState::Failed => {
-            text += &paper.paint(DIM, &paragraph(paper, "      ", 6, &step.why));
+            text += &paper.paint(DIM, &paragraph(paper, "      ", 6, &again::completed(&step.why)));
         }
     }
     text

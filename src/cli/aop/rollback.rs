@@ -6,8 +6,10 @@ use super::CloudflareArguments;
 use super::origin::{OriginArguments, RunningProxy};
 use super::progress::Told;
 use super::way::{Arrived, WayArguments, hostnames};
+use super::whom::Whom;
 use crate::cli::Ended;
 use crate::cli::admin::Right;
+use crate::cli::again::Again;
 use crate::clock::Clock;
 use crate::cloudflare::{Cloudflare, Zone};
 use crate::hostname::Hostname;
@@ -16,8 +18,13 @@ use crate::rollout::release::{self, Release};
 use crate::rollout::rollback::{self, Wanted};
 use crate::rollout::step::{Level, Step, StepName, StepState};
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop rollback shop.example.com -c originlock.toml --api-token-file cloudflare.token";
+
 /// Take everything back: the origin admits everyone first, then Cloudflare shows what it showed before
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct RollbackArguments {
     /// Hostnames that Cloudflare proxies to this origin
     #[arg(required = true, value_name = "HOST")]
@@ -43,7 +50,7 @@ pub(super) struct RollbackArguments {
     #[command(flatten)]
     cloudflare: CloudflareArguments,
     #[command(flatten)]
-    way: WayArguments,
+    pub(super) way: WayArguments,
     #[command(flatten)]
     origin: OriginArguments,
 }
@@ -57,6 +64,12 @@ enum LevelArgument {
     /// The associations of the named hostnames and their certificate
     #[default]
     Hostname,
+}
+
+impl RollbackArguments {
+    pub(super) fn again(&self) -> Again {
+        self.origin.again(Again { hosts: self.hosts.clone(), state: self.way.again(), ..self.cloudflare.again() })
+    }
 }
 
 pub(super) fn run(arguments: &RollbackArguments) -> anyhow::Result<Ended> {
@@ -78,7 +91,7 @@ pub(super) fn run(arguments: &RollbackArguments) -> anyhow::Result<Ended> {
     if arguments.origin_only || releases.iter().any(|release| release.step.state == StepState::Todo) {
         // Whoever is locked out does not wait for Cloudflare.
         if (arguments.origin_only || !way.dry_run)
-            && let Some(ended) = way.agree(&steps(&releases))?
+            && let Some(ended) = way.agree(&steps(&releases), &Whom::new(&proxy, &arguments.cloudflare, None))?
         {
             return Ok(ended);
         }
@@ -97,7 +110,7 @@ pub(super) fn run(arguments: &RollbackArguments) -> anyhow::Result<Ended> {
     }
     let whole = reach(arguments, &wanted.hostnames)
         .and_then(|(cloudflare, zone)| whole(arguments, &wanted, &proxy, &cloudflare, zone, &releases));
-    whole.or_else(|error| without_cloudflare(arguments, &wanted, &releases, &error))
+    whole.or_else(|error| without_cloudflare(arguments, &wanted, &proxy, &releases, &error))
 }
 
 fn reach(arguments: &RollbackArguments, hostnames: &[Hostname]) -> anyhow::Result<(Cloudflare, Zone)> {
@@ -118,6 +131,7 @@ fn whole(
     releases: &[Release],
 ) -> anyhow::Result<Ended> {
     let way = &arguments.way;
+    let whom = Whom::new(proxy, &arguments.cloudflare, Some(&zone));
     let mut told = Told::new(way.output);
     let mut context = Context {
         cloudflare,
@@ -129,7 +143,7 @@ fn whole(
         clock: Clock::System,
     };
     let plan = rollback::plan(&context, wanted)?;
-    if let Some(ended) = way.agree(&plan.steps())? {
+    if let Some(ended) = way.agree(&plan.steps(), &whom)? {
         return Ok(ended);
     }
     let outcome = rollback::take(&mut context, wanted, plan);
@@ -144,6 +158,7 @@ fn whole(
 fn without_cloudflare(
     arguments: &RollbackArguments,
     wanted: &Wanted,
+    proxy: &RunningProxy,
     releases: &[Release],
     error: &anyhow::Error,
 ) -> anyhow::Result<Ended> {
@@ -156,7 +171,7 @@ fn without_cloudflare(
     );
     let way = &arguments.way;
     if way.dry_run {
-        way.show(&steps(releases));
+        way.show(&steps(releases), &Whom::new(proxy, &arguments.cloudflare, None));
     }
     let ended = way.finish(Arrived { steps: steps(releases), left: vec![left], ..Arrived::default() }, "")?;
     Ok(match (ended, super::ended(error)) {

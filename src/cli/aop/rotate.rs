@@ -12,7 +12,9 @@ use super::origin::OriginArguments;
 use super::progress::Told;
 use super::render;
 use super::way::{Arrived, OwnLevel, WayArguments, hostnames};
+use super::whom::Whom;
 use crate::cli::admin::Right;
+use crate::cli::again::Again;
 use crate::cli::paper::Paper;
 use crate::cli::{Ended, duration};
 use crate::clock::Clock;
@@ -21,8 +23,14 @@ use crate::rollout::preflight;
 use crate::rollout::rotate::{self, Wanted};
 use crate::rollout::step::{CheckVerdict, Level, StepState};
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop rotate shop.example.com -c originlock.toml --api-token-file cloudflare.token \\
+    --certificate new.pem --key new.key";
+
 /// Replace the certificate that Cloudflare shows: both are trusted, the new one is seen, the old one goes out of use
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct RotateArguments {
     /// Hostnames that Cloudflare proxies to this origin
     #[arg(required = true, value_name = "HOST")]
@@ -53,9 +61,20 @@ pub(super) struct RotateArguments {
     #[command(flatten)]
     cloudflare: CloudflareArguments,
     #[command(flatten)]
-    way: WayArguments,
+    pub(super) way: WayArguments,
     #[command(flatten)]
     origin: OriginArguments,
+}
+
+impl RotateArguments {
+    pub(super) fn again(&self) -> Again {
+        self.origin.again(Again {
+            hosts: self.hosts.clone(),
+            leaf: self.leaf.again(),
+            state: self.way.again(),
+            ..self.cloudflare.again()
+        })
+    }
 }
 
 pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
@@ -92,6 +111,7 @@ pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
         Some(zone) => cloudflare.zone_called(zone)?,
         None => cloudflare.zone_of(first)?,
     };
+    let whom = Whom::new(&proxy, &arguments.cloudflare, Some(&zone));
     let mut told = Told::new(way.output);
     let mut context = Context {
         cloudflare: &cloudflare,
@@ -103,7 +123,7 @@ pub(super) fn run(arguments: &RotateArguments) -> anyhow::Result<Ended> {
         clock: Clock::System,
     };
     let plan = rotate::plan(&context, &wanted)?;
-    if let Some(ended) = way.agree(&plan.steps)? {
+    if let Some(ended) = way.agree(&plan.steps, &whom)? {
         return Ok(ended);
     }
     if let Some(written) = found.keep()? {

@@ -8,6 +8,7 @@ use super::CloudflareArguments;
 use super::origin::{OriginArguments, RunningProxy};
 use super::way::hostnames;
 use crate::cli::admin::Right;
+use crate::cli::again::{self, Again, Options};
 use crate::cli::paper::{Align, BOLD, Cell, DIM, GREEN, Paper, RED, Table, YELLOW, moment};
 use crate::cli::{Ended, OutputFormat};
 use crate::clock::{Clock, Timestamp};
@@ -20,8 +21,13 @@ use crate::rollout::preflight;
 use crate::rollout::seen::Host;
 use crate::telemetry::escape::harmless;
 
+const EXAMPLE: &str = "\
+Example:
+  originlock aop status --zone example.com -c originlock.toml --api-token-file cloudflare.token";
+
 /// Show the three levels side by side with what edges present and the origin saw: exit code 4 where they part
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct StatusArguments {
     /// Hostnames [default: all of the zone that have an association, or a host at the origin]
     #[arg(value_name = "HOST")]
@@ -75,6 +81,15 @@ struct SeenStatus {
     handshakes: u64,
 }
 
+impl StatusArguments {
+    pub(super) fn again(&self) -> Again {
+        // Which certificate was shown is not known here.
+        let file = Some("FILE".to_owned());
+        let leaf = Options::given([("--certificate", file.clone()), ("--key", file)]);
+        self.origin.again(Again { hosts: self.hosts.clone(), leaf, ..self.cloudflare.again() })
+    }
+}
+
 pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<Ended> {
     let proxy = arguments.origin.find(Right::Read);
     let mut ended = Ended::Done;
@@ -82,7 +97,7 @@ pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<Ended> {
         Ok(status) => status,
         Err(error) => {
             ended = super::ended(&error);
-            let text = format!("{error:#}{}", super::advice(&error));
+            let text = again::completed(&format!("{error:#}{}", super::advice(&error)));
             let mut status = at_origin_alone(arguments, proxy.as_ref().ok());
             status.cloudflare_error = Some(text);
             status
@@ -91,6 +106,7 @@ pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<Ended> {
     if let Err(error) = proxy {
         status.origin_error = Some(format!("{error:#}"));
     }
+    status.findings.iter_mut().for_each(|finding| finding.next_step = again::completed(&finding.next_step));
     let drifts = |finding: &FindingReport| {
         finding.weight == FindingWeight::Alarm || FindingKind::parse(&finding.kind).is_none_or(FindingKind::is_drift)
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::private;
 use crate::secret::Secret;
 
 const TOKEN_VARIABLE: &str = "CLOUDFLARE_API_TOKEN";
@@ -47,6 +48,7 @@ fn read(path: &Path) -> anyhow::Result<Secret> {
     if size > MAX_TOKEN_BYTES {
         bail!("{shown} is too large to be a token");
     }
+    private::warn_if_open(path);
     let bytes = Secret::new(fs::read(path).with_context(cannot)?);
     if trimmed(&bytes).is_empty() {
         bail!("token file {shown} is empty; write the token for Cloudflare's API into it, and nothing else");

@@ -4,16 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ValueEnum;
 
 use super::CloudflareArguments;
 use super::leaf::{Found, LeafArguments};
 use super::origin::OriginArguments;
+use super::way::hostnames;
+use crate::cli::again::{Again, Options};
 use crate::cli::{OutputFormat, duration};
 use crate::clock::Timestamp;
 use crate::cloudflare::PostQuantum;
-use crate::hostname::Hostname;
 use crate::rollout::desired::{Desired, Force};
 use crate::rollout::preflight::{CHECKS, NEVER_FORCED};
 use crate::rollout::step::Level;
@@ -82,6 +83,17 @@ enum PostQuantumArgument {
 }
 
 impl WantedArguments {
+    /// What a further command has to be told again.
+    pub(super) fn again(&self) -> Again {
+        let state = self.state.as_ref().map(|path| path.display().to_string());
+        self.origin.again(Again {
+            hosts: self.hosts.clone(),
+            leaf: self.leaf.again(),
+            state: Options::given([("--state", state)]),
+            ..self.cloudflare.again()
+        })
+    }
+
     /// What is wanted, and the leaf, which may have to be written yet.
     pub(super) fn desired(&self, now: Timestamp) -> anyhow::Result<(Desired, Option<Found>)> {
         let level = match self.level {
@@ -89,7 +101,7 @@ impl WantedArguments {
             LevelArgument::Zone => Level::Zone,
             LevelArgument::Hostname => Level::Hostname,
         };
-        let hostnames = self.hostnames()?;
+        let hostnames = hostnames(&self.hosts)?;
         let found = self.leaf.find(&hostnames, now)?;
         match (level, &found) {
             (Level::Global, Some(_)) => {
@@ -117,18 +129,6 @@ impl WantedArguments {
             force: self.force.clone(),
         };
         Ok((desired, found))
-    }
-
-    /// Each once, in their order.
-    fn hostnames(&self) -> anyhow::Result<Vec<Hostname>> {
-        let mut hostnames = Vec::new();
-        for text in &self.hosts {
-            let hostname = Hostname::parse(text).with_context(|| format!("`{text}`"))?;
-            if !hostnames.contains(&hostname) {
-                hostnames.push(hostname);
-            }
-        }
-        Ok(hostnames)
     }
 }
 

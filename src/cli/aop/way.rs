@@ -4,12 +4,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::apply::{came_to, confirmed, spoken};
+use super::whom::Whom;
 use super::{render, state};
+use crate::cli::again::{self, Options};
 use crate::cli::paper::{GREEN, Paper, RED, YELLOW};
 use crate::cli::{Ended, OutputFormat, duration};
 use crate::cloudflare::{Zone, ZoneId};
@@ -76,6 +78,11 @@ pub(super) enum OwnLevel {
 }
 
 impl WayArguments {
+    /// What names the same journal again.
+    pub(super) fn again(&self) -> Options {
+        Options::given([("--state", self.state.as_ref().map(|path| path.display().to_string()))])
+    }
+
     pub(super) fn journal(&self, zone: &Zone) -> anyhow::Result<Journal> {
         let id: &ZoneId = &zone.id;
         let folder = state::folder(self.state.as_deref())?;
@@ -93,15 +100,16 @@ impl WayArguments {
     }
 
     /// Shows the steps to people; programs get them at the end.
-    pub(super) fn show(&self, steps: &[Step]) {
+    pub(super) fn show(&self, steps: &[Step], whom: &Whom) {
         if self.output == OutputFormat::Text {
-            print!("{}", render::steps(Paper::of_stdout(), steps));
+            let paper = Paper::of_stdout();
+            print!("{}{}", paper.paragraph("", &whom.to_string()), render::steps(paper, steps));
         }
     }
 
     /// Shows the steps, and asks whether they may be taken. `Some`: nothing more is to be done.
-    pub(super) fn agree(&self, steps: &[Step]) -> anyhow::Result<Option<Ended>> {
-        self.show(steps);
+    pub(super) fn agree(&self, steps: &[Step], whom: &Whom) -> anyhow::Result<Option<Ended>> {
+        self.show(steps, whom);
         if self.output == OutputFormat::Json {
             if self.dry_run {
                 print_json(steps, "planned", &[], &[])?;
@@ -112,7 +120,8 @@ impl WayArguments {
         if self.dry_run {
             return Ok(Some(Ended::Done));
         }
-        if steps.iter().any(render::changes) && !self.yes && !confirmed(self.output, "the steps with --dry-run")? {
+        if steps.iter().any(render::changes) && !self.yes && !confirmed(self.output, whom, "the steps with --dry-run")?
+        {
             eprintln!("originlock: none of these steps was taken");
             return Ok(Some(Ended::Failed));
         }
@@ -122,6 +131,7 @@ impl WayArguments {
     /// Says what came of it. `done`: what is so now, in a sentence.
     pub(super) fn finish(&self, arrived: Arrived, done: &str) -> anyhow::Result<Ended> {
         let Arrived { steps, errors, left, notices } = arrived;
+        let left: Vec<_> = left.iter().map(|sentence| again::completed(sentence)).collect();
         let ended = match came_to(&errors) {
             Ended::Done if !left.is_empty() => Ended::Failed,
             ended => ended,
@@ -159,6 +169,12 @@ impl WayArguments {
 pub(super) fn hostnames(texts: &[String]) -> anyhow::Result<Vec<Hostname>> {
     let mut hostnames = Vec::new();
     for text in texts {
+        if text.starts_with("*.") {
+            bail!(
+                "`{text}`: Cloudflare associates certificates with hostnames one by one, and takes no wildcard; name each \
+                 hostname, or use --level zone, which reaches all of the zone"
+            );
+        }
         let hostname = Hostname::parse(text).with_context(|| format!("`{text}`"))?;
         if !hostnames.contains(&hostname) {
             hostnames.push(hostname);
@@ -174,6 +190,12 @@ fn word(ended: Ended) -> &'static str {
         Ended::Refused => "refused",
         Ended::Failed | Ended::Drift | Ended::BadConfiguration => "failed",
     }
+}
+
+/// What a program gets where nothing could be begun.
+pub(super) fn print_failure(error: &anyhow::Error) -> anyhow::Result<()> {
+    let text = again::completed(&format!("{error:#}{}", super::advice(error)));
+    print_json(&[], word(super::ended(error)), &[text], &[])
 }
 
 fn print_json(steps: &[Step], ended: &'static str, errors: &[String], left: &[String]) -> anyhow::Result<()> {

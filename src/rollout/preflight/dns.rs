@@ -3,18 +3,19 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use super::token::Readings;
+use super::zone::is_within;
 use super::{Asking, Finding};
-use crate::cloudflare::{Dns, Routing};
+use crate::cloudflare::{Dns, Routing, Zone};
 use crate::hostname::Hostname;
 use crate::rollout::step::Check;
 
-pub(super) fn look(asking: &Asking<'_>, readings: &Readings) -> Vec<Check> {
+pub(super) fn look(asking: &Asking<'_>, zone: &Zone, readings: &Readings) -> Vec<Check> {
     let own = own_addresses(asking);
     let mut checks = Vec::new();
     for (hostname, dns) in &readings.dns {
         match dns {
             Ok(dns) => {
-                checks.push(routing(dns, hostname).of("dns", hostname.as_str()));
+                checks.push(routing(dns, hostname, zone).of("dns", hostname.as_str()));
                 checks.extend(address(dns, &own).map(|finding| finding.of("dns_address", hostname.as_str())));
             }
             Err(error) => checks.push(Finding::unread(error).of("dns", hostname.as_str())),
@@ -23,7 +24,7 @@ pub(super) fn look(asking: &Asking<'_>, readings: &Readings) -> Vec<Check> {
     checks
 }
 
-fn routing(dns: &Dns, hostname: &Hostname) -> Finding {
+fn routing(dns: &Dns, hostname: &Hostname, zone: &Zone) -> Finding {
     let name = &dns.name;
     match dns.routing {
         Routing::Proxied if name == hostname.as_str() => Finding::holds("proxied"),
@@ -39,6 +40,10 @@ fn routing(dns: &Dns, hostname: &Hostname) -> Finding {
         Routing::Tunnel => Finding::fails(
             format!("{name} leads into a Cloudflare Tunnel, which shows no client certificate"),
             "a tunnel proves itself; take the hostname out of the tunnel, or leave it without origin pulls",
+        ),
+        Routing::None if !is_within(hostname.as_str(), &zone.name) => Finding::fails(
+            format!("{name} is outside of zone {}, which has no DNS record for it", zone.name),
+            "see what is said of the zone; where its visitors are led by another zone's DNS, look there",
         ),
         Routing::None => Finding::fails(
             format!("there is no DNS record for {name}, and no wildcard above it"),

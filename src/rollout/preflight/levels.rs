@@ -33,8 +33,8 @@ pub(super) fn look(asking: &Asking<'_>, zone: &Zone, readings: &Readings, entrie
         let levels = format!("hostname: {}; zone: {of_zone}; global: {global}", shown(association));
         let obstacle = match asking.desired.level {
             Level::Hostname => of_hostname(asking, readings, entries, hostname, association),
-            Level::Zone => of_lower_level(association, None).map(|finding| ("levels", finding)),
-            Level::Global => of_lower_level(association, readings.zone_level.as_ref().ok().copied())
+            Level::Zone => of_lower_level(hostname, association, None).map(|finding| ("levels", finding)),
+            Level::Global => of_lower_level(hostname, association, readings.zone_level.as_ref().ok().copied())
                 .map(|finding| ("levels", finding)),
         };
         let (name, obstacle) = obstacle.map_or(("levels", None), |(name, finding)| (name, Some(finding)));
@@ -96,11 +96,11 @@ fn of_hostname(
 }
 
 /// `zone_level`: whether the zone's own certificate is shown, where that stands above the wanted level.
-fn of_lower_level(association: Option<&Association>, zone_level: Option<bool>) -> Option<Finding> {
+fn of_lower_level(hostname: &Hostname, association: Option<&Association>, zone_level: Option<bool>) -> Option<Finding> {
     if association.is_some() {
         return Some(Finding::fails(
             "Its association wins over the wanted level",
-            "`originlock aop rollback` voids it, or use --level hostname",
+            format!("`originlock aop rollback {hostname}` voids it, or use --level hostname"),
         ));
     }
     (zone_level == Some(true)).then(|| {

@@ -100,7 +100,7 @@ pub fn look(
     checks.push(zone_check.of("zone", &subject));
     if let (Some(zone), Some(readings)) = (&found, &readings) {
         checks.extend(ssl::look(readings).into_iter().map(|(name, finding)| finding.of(name, &subject)));
-        checks.extend(dns::look(&asking, readings));
+        checks.extend(dns::look(&asking, zone, readings));
         checks.extend(levels::look(&asking, zone, readings, entries(zone).as_ref()));
     }
     checks.extend(origin::look(&asking));

@@ -37,7 +37,8 @@ pub(super) fn look(asking: &Asking<'_>) -> Vec<Check> {
             }
         };
         checks.push(configured(asking, &host, status.may_change).of("origin", subject));
-        checks.extend(trusts(asking, &host).map(|finding| finding.of("trust", subject)));
+        let trust = trusts(asking, &host).map(|finding| of_one_host(finding, &host, hostname));
+        checks.extend(trust.map(|finding| finding.of("trust", subject)));
         // Hostnames of one host change together.
         if told_of.insert(host.detail.host.name.clone()) {
             checks.extend(other_names(asking, &host).map(|finding| finding.of("other_names", subject)));
@@ -85,6 +86,19 @@ fn configured(asking: &Asking<'_>, host: &Host, may_change: bool) -> Finding {
     }
     let wildcard = if host.configured.starts_with("*.") { format!(" as {}", host.configured) } else { String::new() };
     Finding::holds(format!("the origin has it{wildcard} in {}", mode.label()))
+}
+
+/// The origin's advice is by the first name of the host.
+fn of_one_host(finding: Finding, host: &Host, hostname: &Hostname) -> Finding {
+    let first = &host.detail.host.name;
+    let next_step = match finding.next_step.contains(first.as_str()) && first != hostname.as_str() {
+        true => format!(
+            "{hostname} is in one [[host]] with {first}, and what is said of that holds for both: {}",
+            finding.next_step
+        ),
+        false => finding.next_step,
+    };
+    Finding { next_step, ..finding }
 }
 
 /// Whoever comes by another name of the host is refused, too, and Cloudflare may show nothing for that one.

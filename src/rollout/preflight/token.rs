@@ -77,7 +77,7 @@ pub(super) fn look(asking: &Asking<'_>, zone: Option<&Zone>, readings: Option<&R
     };
     let missing = readings.map(Readings::missing).unwrap_or_default();
     match state {
-        Ok(state) => judge(asking, &state, &missing),
+        Ok(state) => judge(asking, &state, &missing, known(readings)),
         // What it may read it may read, whoever cannot look it up.
         Err(error) if readings.is_some_and(|readings| readings.errors().next().is_none()) => Finding::warns(
             format!("it reads all that is needed, and could not be looked up: {}", told(&error)),
@@ -87,7 +87,16 @@ pub(super) fn look(asking: &Asking<'_>, zone: Option<&Zone>, readings: Option<&R
     }
 }
 
-fn judge(asking: &Asking<'_>, state: &TokenState, missing: &BTreeSet<String>) -> Finding {
+/// What the readings show of what the token may do.
+fn known(readings: Option<&Readings>) -> &'static str {
+    match readings.map(|readings| readings.errors().next().is_none()) {
+        Some(true) => "it may read all that is needed",
+        Some(false) => "whether it may read all that is needed is not established, since not everything could be read",
+        None => "what it may read is not established without a zone",
+    }
+}
+
+fn judge(asking: &Asking<'_>, state: &TokenState, missing: &BTreeSet<String>, known: &str) -> Finding {
     let now = asking.now;
     if state.status != "active" {
         return Finding::fails(format!("the token is {}", state.status), format!("make a new one at {TOKENS_PAGE}"));
@@ -111,7 +120,7 @@ fn judge(asking: &Asking<'_>, state: &TokenState, missing: &BTreeSet<String>) ->
     }
     let until = state.expires_on.map_or_else(String::new, |at| format!(", until {at}"));
     Finding::holds(format!(
-        "active{until}; it may read all that is needed. Whether it may change it (Zone > SSL and Certificates > Edit, \
-         Zone > Zone Settings > Edit) shows only in changing it"
+        "active{until}; {known}. Not established: whether it may change anything (Zone > SSL and Certificates > Edit, \
+         Zone > Zone Settings > Edit), which no reading shows"
     ))
 }

@@ -2,6 +2,7 @@
 
 use super::{Asking, Finding, told};
 use crate::cloudflare::{CloudflareError, Zone};
+use crate::hostname::Hostname;
 
 /// The zone that is meant, and what is to be said of it.
 pub(super) fn look(asking: &Asking<'_>, text: Option<&str>) -> (Option<Zone>, Finding) {
@@ -12,15 +13,32 @@ pub(super) fn look(asking: &Asking<'_>, text: Option<&str>) -> (Option<Zone>, Fi
     };
     let zone = match found {
         Ok(zone) => zone,
-        Err(error) => return (None, missing(&error)),
+        Err(error) => return (None, missing(asking, text, &error)),
     };
     let finding = judge(asking, &zone);
     (Some(zone), finding)
 }
 
-fn missing(error: &CloudflareError) -> Finding {
+fn missing(asking: &Asking<'_>, text: Option<&str>, error: &CloudflareError) -> Finding {
+    // A name that is written wrong is more likely than a token that sees the hostname's zone and not the one that is meant.
+    let own = match (error, text) {
+        (CloudflareError::NoZone { .. }, Some(_)) => asking.desired.hostnames.iter().find_map(|hostname| {
+            let zone = own_zone(asking, hostname)?;
+            Some((hostname, zone))
+        }),
+        _ => None,
+    };
+    if let Some((hostname, zone)) = own {
+        let next_step = format!("did you mean --zone {zone}? {hostname} belongs to that one");
+        return Finding::fails(told(error), next_step);
+    }
     let meaning = error.meaning().map(|meaning| format!(": {meaning}")).unwrap_or_default();
     Finding::fails(format!("{}{meaning}", told(error)), error.next_step())
+}
+
+/// The zone that the token sees for a hostname.
+fn own_zone(asking: &Asking<'_>, hostname: &Hostname) -> Option<String> {
+    asking.cloudflare.zones_of(hostname).ok()?.into_iter().next().map(|zone| zone.name)
 }
 
 fn judge(asking: &Asking<'_>, zone: &Zone) -> Finding {
@@ -37,6 +55,14 @@ fn judge(asking: &Asking<'_>, zone: &Zone) -> Finding {
         );
     }
     let outside = asking.desired.hostnames.iter().find(|hostname| !is_within(hostname.as_str(), &zone.name));
+    if let Some((outside, own)) = outside.and_then(|outside| Some((outside, own_zone(asking, outside)?))) {
+        return Finding::fails(
+            format!("{outside} belongs to zone {own}, not to {}", zone.name),
+            format!(
+                "one command is for one zone: leave {outside} out, and run this once more for it with --zone {own}"
+            ),
+        );
+    }
     if let Some(outside) = outside {
         return Finding::warns(
             format!("{outside} is outside of this zone"),
