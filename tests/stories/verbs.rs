@@ -126,7 +126,9 @@ fn a_host_that_is_not_there_is_an_error_at_once() {
     let world = world();
     let ran = ask(&world, &["ready", "other.example.com", "--wait", "10m"]);
     assert!(ran.stderr.contains("other.example.com"), "{ran:?}");
-    assert!(ran.stderr.contains("`originlock status` lists the names") && !ran.stderr.contains("GET /api"), "{ran:?}");
+    let command =
+        format!("`originlock status --admin {}` lists the names", world.server().admin_url().expect("an admin side"));
+    assert!(ran.stderr.contains(&command) && !ran.stderr.contains("GET /api"), "{ran:?}");
     assert_eq!(ran.code, 1);
 }
 
