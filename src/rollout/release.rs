@@ -38,6 +38,11 @@ pub fn plan(origin: &dyn Origin, hostnames: &[Hostname]) -> Result<Vec<Release>,
     Ok(releases)
 }
 
+/// Whether the origin has a host for `hostname`, or for another of its names.
+pub fn is_known(releases: &[Release], hostname: &Hostname) -> bool {
+    releases.iter().all(|release| release.configured.is_some() || release.step.subject != hostname.as_str())
+}
+
 /// Does it. What was done stays done if something fails later.
 ///
 /// # Errors

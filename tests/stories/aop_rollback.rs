@@ -296,6 +296,19 @@ fn a_dry_run_changes_nothing_and_without_yes_nobody_is_taken_by_surprise() {
     assert_eq!((aop.fake.writes(), aop.mode(SHOP)), (writes, Mode::Enforce));
 }
 
+#[test]
+fn a_name_that_nobody_knows_is_told_and_is_no_success() {
+    let (aop, _) = enforced(zone(), |_| {});
+    let writes = aop.fake.writes();
+    let known = aop.program("rollback", &["--yes"]);
+    let words = known.get_args().filter(|word| *word != SHOP && *word != WWW);
+    let ran = Command::new(known.get_program()).args(words).arg("nope.example.com").output().expect("it runs");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("nobody knows nope.example.com"), "{said}");
+    assert_eq!((aop.fake.writes(), aop.mode(SHOP)), (writes, Mode::Enforce));
+}
+
 /// All that the way back changes at Cloudflare.
 const WRITES: [(&str, &str); 3] = [
     ("PUT", "/zones/*/origin_tls_client_auth/hostnames"),

@@ -143,6 +143,10 @@ fn whole(
         clock: Clock::System,
     };
     let plan = rollback::plan(&context, wanted)?;
+    let left: Vec<_> = plan.unknown.iter().map(nobodys).collect();
+    if !left.is_empty() && plan.steps().iter().all(|step| step.state != StepState::Todo) {
+        return way.finish(Arrived { steps: plan.steps(), left, ..Arrived::default() }, "");
+    }
     if let Some(ended) = way.agree(&plan.steps(), &whom)? {
         return Ok(ended);
     }
@@ -151,7 +155,7 @@ fn whole(
     // What was done first is told as what was done.
     let later = outcome.steps.into_iter().filter(|step| way.dry_run || step.name != StepName::Observe);
     let steps = steps(releases).into_iter().chain(later).collect();
-    way.finish(Arrived { steps, errors: outcome.errors, ..Arrived::default() }, &done)
+    way.finish(Arrived { steps, errors: outcome.errors, left, ..Arrived::default() }, &done)
 }
 
 /// What can be done is done, and what is left is said.
@@ -178,6 +182,10 @@ fn without_cloudflare(
         (Ended::Failed, Ended::Refused) => Ended::Refused,
         (ended, _) => ended,
     })
+}
+
+fn nobodys(hostname: &Hostname) -> String {
+    format!("nobody knows {hostname}: neither this origin, nor Cloudflare, nor the journal; is it spelt right?")
 }
 
 fn steps(releases: &[Release]) -> Vec<Step> {

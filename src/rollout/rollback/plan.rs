@@ -20,6 +20,8 @@ const VOID: &str = "void, not disabled: the hostname shows again what its zone s
 pub struct Plan {
     pub(super) releases: Vec<Release>,
     pub(super) acts: Vec<(Step, Act)>,
+    /// Hostnames that neither the origin, nor Cloudflare, nor the journal knows: mistyped, most likely.
+    pub unknown: Vec<Hostname>,
 }
 
 /// What is done at Cloudflare.
@@ -74,7 +76,9 @@ pub fn plan(ctx: &Context<'_>, wanted: &Wanted) -> Result<Plan, RolloutError> {
         Level::Global => acts.push(observed.zone_setting()),
     }
     acts.extend(observed.deletions());
-    Ok(Plan { releases, acts })
+    let nobodys = |hostname: &&Hostname| observed.is_unknown(hostname) && !release::is_known(&releases, hostname);
+    let unknown = wanted.hostnames.iter().filter(nobodys).cloned().collect();
+    Ok(Plan { releases, acts, unknown })
 }
 
 impl Plan {
@@ -207,6 +211,13 @@ impl<'a> Observed<'a> {
                 voiding(hostname, association, why)
             }
         }
+    }
+
+    fn is_unknown(&self, hostname: &Hostname) -> bool {
+        let association = self.associations.get(hostname).and_then(Option::as_ref);
+        self.wanted.level == Level::Hostname
+            && association.is_none()
+            && !self.entries.before.contains_key(hostname.as_str())
     }
 
     fn is_live(&self, id: &CertificateId) -> bool {
